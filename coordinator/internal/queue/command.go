@@ -1,0 +1,260 @@
+package queue
+
+import "time"
+
+// Command is something asked of the machine. The engine fills the fields above "Reply", hands
+// it to Step, and may read the fields below once Step has named it in Effects.Done.
+//
+// A command that concerns tasks which the machine does not hold comes back in Effects.Missing
+// instead, having changed nothing for the items named by its Need fields: the engine looks
+// those up in the ledger, sets Looked and Known, and hands the command in again.
+type Command interface{ isCommand() }
+
+// Lookup is what the engine read from the ledger for a command.
+type Lookup struct {
+	Looked bool    // a look-up was made; what Known lacks is not in the ledger
+	Known  []Known // tasks found, and the parents of tasks to be retried
+}
+
+// Submit makes tasks: all or none. Ids that the submitter chose, and the ids in DependsOn that
+// the batch does not hold itself, are looked up before the first Step.
+type Submit struct {
+	Lookup
+	Tasks     []Spec // Serial and Parents unset
+	Generated []bool // per task: the coordinator made its id, so it cannot exist; nil: none
+	// Reply
+	Existed []bool // per task: it was there before, with the same content
+	Err     error  // *Error: TASK_EXISTS, TASK_ID_REPEATED, DEPENDENCY_NOT_FOUND, DEPENDENCY_CYCLE, FIELD_INVALID, QUEUE_FULL, TOO_MANY_QUEUES, TOO_MANY_LABEL_SETS
+}
+
+// Cancel ends tasks that are not terminal.
+type Cancel struct {
+	Lookup
+	Items  []Choice
+	Reason string
+	// Reply
+	Err     error // TASK_NOT_FOUND for a single item; items of a larger call that are gone are passed over
+	Changed int
+}
+
+// Rerun is RetryTask: it starts a new run of terminal tasks that did not complete.
+// The look-up brings each task and its parents.
+type Rerun struct {
+	Lookup
+	Items      []Choice
+	ExpireTime Instant // of the new run; 0: none
+	// Reply
+	Err     error // for a single item: TASK_NOT_FOUND, TASK_COMPLETED, DEPENDENCY_NOT_FOUND, FIELD_INVALID
+	Changed int
+}
+
+// Choice names a task, and the run it must be in; Run 0 is any.
+type Choice struct {
+	ID  string
+	Run int32
+}
+
+// LeaseRef names a lease inside; the engine has checked its signature.
+// The zero LeaseRef is a lease id that is malformed, forged or foreign.
+type LeaseRef struct {
+	Serial  Serial
+	Attempt int32
+}
+
+// Report is what an agent says of a finished attempt.
+type Report struct {
+	Lease   LeaseRef
+	Success bool
+	Result  []byte // opaque; Success only
+	Failure Failure
+	Cost    Micros // what a success cost, if HasCost
+	HasCost bool
+	Digest  Digest // of the content reported
+	// Invalid is set when a success could not be taken as one (too large, too deep): Failure
+	// then says why, and the ack is INVALID with this message.
+	Invalid string
+	// Reply
+	Ack    Ack
+	End    EndReason
+	Need   bool // the machine needs a look-up of this lease first
+	Winner bool // this success completed the task
+}
+
+// Release gives a lease back.
+type Release struct {
+	Lease   LeaseRef
+	Started bool
+	// Reply
+	Released bool
+	End      EndReason
+	Need     bool
+}
+
+// Extension names a held lease, with its progress.
+type Extension struct {
+	Lease       LeaseRef
+	Progress    float64
+	HasProgress bool
+	Message     string
+	// Reply (unary calls only)
+	Extended bool
+	Left     time.Duration
+	End      EndReason
+	Need     bool
+}
+
+// ReportLeases takes reports of unary leases, and successes of any.
+type ReportLeases struct {
+	Lookup
+	Reports []Report
+}
+
+// ReleaseLeases gives unary leases back.
+type ReleaseLeases struct {
+	Lookup
+	Releases []Release
+}
+
+// ExtendLeases sets the deadline of unary leases to now + their length.
+type ExtendLeases struct {
+	Lookup
+	Extensions []Extension
+}
+
+// Acquire asks for leases outside a session. It is Done when at least one lease was granted,
+// when its wait is over, or when it was abandoned.
+type Acquire struct {
+	Agent   string
+	Request string // request_id, or empty
+	Max     int    // 1–100
+	Length  time.Duration
+	Wait    time.Duration
+	Queues  []string // empty: all
+	Labels  []Label
+	// Reply
+	Grants []Granted
+	Err    error
+}
+
+// Abandon ends an Acquire whose caller has gone: if it waits, it is Done without leases; what
+// was granted to it goes back as unconfirmed.
+type Abandon struct{ Acquire *Acquire }
+
+// Granted is one lease given out. Payload is looked up by the engine.
+type Granted struct {
+	Lease LeaseRef
+	ID    string
+	Run   int32
+	Left  time.Duration // until it ends unless extended
+	Live  Status        // the task's status as granted
+}
+
+// StreamID numbers the streams of sessions; the engine never uses one twice.
+type StreamID uint64
+
+// Connect is the hello of a session stream, with what the agent holds.
+type Connect struct {
+	Stream   StreamID
+	Agent    string
+	Instance string
+	Version  string
+	Labels   []Label
+	Queues   []string // empty: all
+	Slots    int32
+	// Reply
+	TTL      time.Duration // lease length of this session
+	Interval time.Duration // between heartbeats: TTL/3
+	Err      error         // AGENT_ID_IN_USE
+}
+
+// Message is one message of a connected stream. Parts are taken in the order of the fields.
+// Reports that need a look-up come back in Missing; the rest of the message is done by then
+// and is not repeated.
+type Message struct {
+	Lookup
+	Stream    StreamID
+	Reports   []Report
+	Releases  []Release
+	Beats     bool        // it has a heartbeat
+	Held      []Extension // all leases held, if Beats
+	RoundTrip time.Duration
+	Credit    int64 // total since welcome; 0: unchanged
+	Draining  bool
+	// Reply
+	Gone    bool       // the stream is not connected (any more); nothing was done
+	Cancels []LeaseEnd // leases of this message that the agent should drop
+}
+
+// Disconnect says that a stream has ended. The session stays.
+type Disconnect struct{ Stream StreamID }
+
+// LeaseEnd names a lease and why it is over.
+type LeaseEnd struct {
+	Lease  LeaseRef
+	Reason EndReason
+}
+
+// SetPaused pauses or resumes a queue.
+type SetPaused struct {
+	Queue  string
+	Paused bool
+	// Reply
+	Err error // QUEUE_NOT_FOUND
+}
+
+// Drain is DrainAgent: no more grants to the agent's present instance.
+type Drain struct {
+	Agent   string
+	Timeout time.Duration // 0: none
+	// Reply
+	Err error // AGENT_NOT_FOUND
+}
+
+// Prune forgets terminal tasks whose retention has ended, and old events.
+type Prune struct {
+	Lookup           // the tasks, as stored
+	Before   Instant // only tasks finished before this
+	EventsTo int64   // drop events up to this sequence; 0: none
+	// Reply
+	Pruned int
+}
+
+// Import brings tasks of an older system in, terminal ones included: all or none.
+type Import struct {
+	Lookup
+	Tasks []Imported
+	// Reply
+	Existed []bool
+	Err     error
+}
+
+// Imported is a task as the older system left it.
+type Imported struct {
+	Spec    Spec
+	State   State // Ready (or waiting for parents), Completed or Failed
+	Result  []byte
+	Failure Failure
+	Agent   string
+	Start   Instant
+	Finish  Instant
+}
+
+// Read runs F on the loop, on the state after the commands before it. F must not keep the machine.
+type Read struct{ F func(*Machine) }
+
+func (*Submit) isCommand()        {}
+func (*Cancel) isCommand()        {}
+func (*Rerun) isCommand()         {}
+func (*ReportLeases) isCommand()  {}
+func (*ReleaseLeases) isCommand() {}
+func (*ExtendLeases) isCommand()  {}
+func (*Acquire) isCommand()       {}
+func (*Abandon) isCommand()       {}
+func (*Connect) isCommand()       {}
+func (*Message) isCommand()       {}
+func (*Disconnect) isCommand()    {}
+func (*SetPaused) isCommand()     {}
+func (*Drain) isCommand()         {}
+func (*Prune) isCommand()         {}
+func (*Import) isCommand()        {}
+func (*Read) isCommand()          {}

@@ -1,0 +1,52 @@
+package queue
+
+import "time"
+
+// TaskView is a live task as the machine holds it.
+type TaskView struct {
+	Serial   Serial
+	ID       string
+	Queue    string
+	Status   Status
+	Lease    *LeaseView // RUNNING only
+	Terminal bool       // it has just ended: read the ledger
+}
+
+// LeaseView is a live lease.
+type LeaseView struct {
+	Agent       string
+	Attempt     int32
+	Start       Instant
+	Left        time.Duration // until it ends unless extended
+	Progress    float64
+	HasProgress bool
+	Message     string
+}
+
+// AgentView is an agent that has a stream or holds leases.
+type AgentView struct {
+	ID, Instance, Version string
+	State                 AgentState
+	Labels                []Label
+	Queues                []string
+	Slots, Held           int32
+	Connected             Instant
+	Heard                 Instant
+	RoundTrip             time.Duration
+}
+
+// QueueView is a queue's settings and counts.
+type QueueView struct {
+	Name        string
+	Paused      bool
+	Counts      Counts
+	OldestReady time.Duration // age of the oldest READY task, 0 if none
+}
+
+// Why is one reason why a task is not running.
+type Why struct {
+	Code    Explanation
+	Message string
+	Tasks   []string
+	Until   Instant
+}
