@@ -24,14 +24,22 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ReportOutcome is what became of a report.
 type ReportOutcome int32
 
 const (
+	// Never sent.
 	ReportOutcome_REPORT_OUTCOME_UNSPECIFIED ReportOutcome = 0
-	ReportOutcome_REPORT_OUTCOME_RECORDED    ReportOutcome = 1
-	ReportOutcome_REPORT_OUTCOME_DUPLICATE   ReportOutcome = 2
-	ReportOutcome_REPORT_OUTCOME_LEASE_LOST  ReportOutcome = 3
-	ReportOutcome_REPORT_OUTCOME_INVALID     ReportOutcome = 4
+	// It is recorded and durable.
+	ReportOutcome_REPORT_OUTCOME_RECORDED ReportOutcome = 1
+	// The same report was recorded before.
+	ReportOutcome_REPORT_OUTCOME_DUPLICATE ReportOutcome = 2
+	// It was not taken, since the lease is not live; the reason says why. Nothing is to be repeated.
+	ReportOutcome_REPORT_OUTCOME_LEASE_LOST ReportOutcome = 3
+	// It cannot be taken: malformed, or its result is over 1 MiB, nested too deep, or holds NaN or
+	// infinity. With such a result the attempt is recorded as failed, RESULT_TOO_LARGE or BAD_RESPONSE.
+	// Nothing is to be repeated.
+	ReportOutcome_REPORT_OUTCOME_INVALID ReportOutcome = 4
 )
 
 // Enum value maps for ReportOutcome.
@@ -79,14 +87,20 @@ func (ReportOutcome) EnumDescriptor() ([]byte, []int) {
 	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{0}
 }
 
+// AgentState is how an agent stands.
 type AgentState int32
 
 const (
+	// Never sent.
 	AgentState_AGENT_STATE_UNSPECIFIED AgentState = 0
-	AgentState_AGENT_STATE_ONLINE      AgentState = 1
-	AgentState_AGENT_STATE_OFFLINE     AgentState = 2
-	AgentState_AGENT_STATE_DRAINING    AgentState = 3
-	AgentState_AGENT_STATE_UNARY       AgentState = 4
+	// Its session has a live stream.
+	AgentState_AGENT_STATE_ONLINE AgentState = 1
+	// Its session has no live stream and holds leases.
+	AgentState_AGENT_STATE_OFFLINE AgentState = 2
+	// It takes no more work and finishes what it holds.
+	AgentState_AGENT_STATE_DRAINING AgentState = 3
+	// It has no session and holds leases of the unary calls.
+	AgentState_AGENT_STATE_UNARY AgentState = 4
 )
 
 // Enum value maps for AgentState.
@@ -134,14 +148,24 @@ func (AgentState) EnumDescriptor() ([]byte, []int) {
 	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{1}
 }
 
+// SessionRequest is what an agent says on its session: any combination of these parts, taken in the order
+// hello, reports, releases, heartbeat, credit_total, draining. It is not refused as a whole for a malformed
+// part, see Session.
 type SessionRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Hello         *Hello                 `protobuf:"bytes,1,opt,name=hello,proto3" json:"hello,omitempty"`
-	CreditTotal   int64                  `protobuf:"varint,2,opt,name=credit_total,json=creditTotal,proto3" json:"credit_total,omitempty"`
-	Heartbeat     *Heartbeat             `protobuf:"bytes,3,opt,name=heartbeat,proto3" json:"heartbeat,omitempty"`
-	Reports       []*Report              `protobuf:"bytes,4,rep,name=reports,proto3" json:"reports,omitempty"`
-	Releases      []*Release             `protobuf:"bytes,5,rep,name=releases,proto3" json:"releases,omitempty"`
-	Draining      bool                   `protobuf:"varint,6,opt,name=draining,proto3" json:"draining,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required in the first message of a stream, not allowed later.
+	Hello *Hello `protobuf:"bytes,1,opt,name=hello,proto3" json:"hello,omitempty"`
+	// Optional. How many leases may be granted in all since this stream's welcome; 0 or less than before:
+	// unchanged.
+	CreditTotal int64 `protobuf:"varint,2,opt,name=credit_total,json=creditTotal,proto3" json:"credit_total,omitempty"`
+	// Optional; in the first message unset means that nothing is held. All leases held.
+	Heartbeat *Heartbeat `protobuf:"bytes,3,opt,name=heartbeat,proto3" json:"heartbeat,omitempty"`
+	// Optional. Attempts that have ended.
+	Reports []*Report `protobuf:"bytes,4,rep,name=reports,proto3" json:"reports,omitempty"`
+	// Optional. Leases given back unfinished.
+	Releases []*Release `protobuf:"bytes,5,rep,name=releases,proto3" json:"releases,omitempty"`
+	// Optional. True: nothing more is to be granted to this session. Stays true from then on.
+	Draining      bool `protobuf:"varint,6,opt,name=draining,proto3" json:"draining,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -218,17 +242,26 @@ func (x *SessionRequest) GetDraining() bool {
 	return false
 }
 
+// Hello says who the agent is and what it can run. A bad one ends the stream with FIELD_INVALID.
 type Hello struct {
-	state           protoimpl.MessageState `protogen:"open.v1"`
-	AgentId         string                 `protobuf:"bytes,1,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
-	InstanceId      string                 `protobuf:"bytes,2,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
-	Version         string                 `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
-	ProtocolVersion int32                  `protobuf:"varint,4,opt,name=protocol_version,json=protocolVersion,proto3" json:"protocol_version,omitempty"`
-	Labels          map[string]string      `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Queues          []string               `protobuf:"bytes,6,rep,name=queues,proto3" json:"queues,omitempty"`
-	Slots           int32                  `protobuf:"varint,7,opt,name=slots,proto3" json:"slots,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required; of the shape of an id. The same over all lives of the agent.
+	AgentId string `protobuf:"bytes,1,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
+	// Required; of the shape of an id. Random for each process life.
+	InstanceId string `protobuf:"bytes,2,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
+	// Optional. The version of the agent's program, for people.
+	Version string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	// Optional, 0 or 1, which are the same: the protocol told here. Others: VERSION_UNSUPPORTED.
+	ProtocolVersion int32 `protobuf:"varint,4,opt,name=protocol_version,json=protocolVersion,proto3" json:"protocol_version,omitempty"`
+	// Optional; at most 32 labels. What `requires` of a task is held against.
+	Labels map[string]string `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Optional; unset: all queues. The queues that it takes tasks of, by name; one that does not exist yet
+	// has none.
+	Queues []string `protobuf:"bytes,6,rep,name=queues,proto3" json:"queues,omitempty"`
+	// Optional, not negative. How many tasks it runs at once; shown to operators only, grants go by credit.
+	Slots         int32 `protobuf:"varint,7,opt,name=slots,proto3" json:"slots,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Hello) Reset() {
@@ -310,11 +343,16 @@ func (x *Hello) GetSlots() int32 {
 	return 0
 }
 
+// Heartbeat lists what an instance holds. It extends the leases named and confirms new ones.
 type Heartbeat struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Number        int64                  `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
-	Leases        []*LeaseProgress       `protobuf:"bytes,2,rep,name=leases,proto3" json:"leases,omitempty"`
-	RoundTrip     *durationpb.Duration   `protobuf:"bytes,3,opt,name=round_trip,json=roundTrip,proto3" json:"round_trip,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Optional. Echoed in the heartbeat_ack.
+	Number int64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// All leases held, each with its progress if there is news of it.
+	Leases []*LeaseProgress `protobuf:"bytes,2,rep,name=leases,proto3" json:"leases,omitempty"`
+	// Optional. The time from an earlier heartbeat to its ack, as the agent measured it last; shown to
+	// operators.
+	RoundTrip     *durationpb.Duration `protobuf:"bytes,3,opt,name=round_trip,json=roundTrip,proto3" json:"round_trip,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -370,15 +408,23 @@ func (x *Heartbeat) GetRoundTrip() *durationpb.Duration {
 	return nil
 }
 
+// SessionResponse is what the coordinator says on a session: any combination of these parts.
 type SessionResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Welcome       *Welcome               `protobuf:"bytes,1,opt,name=welcome,proto3" json:"welcome,omitempty"`
-	Grants        []*Lease               `protobuf:"bytes,2,rep,name=grants,proto3" json:"grants,omitempty"`
-	ReportAcks    []*ReportAck           `protobuf:"bytes,3,rep,name=report_acks,json=reportAcks,proto3" json:"report_acks,omitempty"`
-	Cancels       []*LeaseCancel         `protobuf:"bytes,4,rep,name=cancels,proto3" json:"cancels,omitempty"`
-	HeartbeatAck  *HeartbeatAck          `protobuf:"bytes,5,opt,name=heartbeat_ack,json=heartbeatAck,proto3" json:"heartbeat_ack,omitempty"`
-	GoingAway     bool                   `protobuf:"varint,6,opt,name=going_away,json=goingAway,proto3" json:"going_away,omitempty"`
-	Drain         *Drain                 `protobuf:"bytes,7,opt,name=drain,proto3" json:"drain,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The answer to hello; set in the first message of a stream only.
+	Welcome *Welcome `protobuf:"bytes,1,opt,name=welcome,proto3" json:"welcome,omitempty"`
+	// New leases; to be answered at once with a heartbeat.
+	Grants []*Lease `protobuf:"bytes,2,rep,name=grants,proto3" json:"grants,omitempty"`
+	// What became of reports; each is final.
+	ReportAcks []*ReportAck `protobuf:"bytes,3,rep,name=report_acks,json=reportAcks,proto3" json:"report_acks,omitempty"`
+	// Leases that are not, or no longer, the agent's: stop that work.
+	Cancels []*LeaseCancel `protobuf:"bytes,4,rep,name=cancels,proto3" json:"cancels,omitempty"`
+	// The answer to a heartbeat.
+	HeartbeatAck *HeartbeatAck `protobuf:"bytes,5,opt,name=heartbeat_ack,json=heartbeatAck,proto3" json:"heartbeat_ack,omitempty"`
+	// True: this coordinator is leaving. Keep working, dial again when the stream ends.
+	GoingAway bool `protobuf:"varint,6,opt,name=going_away,json=goingAway,proto3" json:"going_away,omitempty"`
+	// Set: an operator wants no more work here. Finish, then exit without error.
+	Drain         *Drain `protobuf:"bytes,7,opt,name=drain,proto3" json:"drain,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -462,11 +508,15 @@ func (x *SessionResponse) GetDrain() *Drain {
 	return nil
 }
 
+// Welcome opens a stream.
 type Welcome struct {
-	state             protoimpl.MessageState `protogen:"open.v1"`
-	LedgerId          string                 `protobuf:"bytes,1,opt,name=ledger_id,json=ledgerId,proto3" json:"ledger_id,omitempty"`
-	LeaseTtl          *durationpb.Duration   `protobuf:"bytes,2,opt,name=lease_ttl,json=leaseTtl,proto3" json:"lease_ttl,omitempty"`
-	HeartbeatInterval *durationpb.Duration   `protobuf:"bytes,3,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names the ledger that stands behind the coordinator. Reports go only to the ledger of their grant.
+	LedgerId string `protobuf:"bytes,1,opt,name=ledger_id,json=ledgerId,proto3" json:"ledger_id,omitempty"`
+	// How long a lease of this session lives without a heartbeat that names it.
+	LeaseTtl *durationpb.Duration `protobuf:"bytes,2,opt,name=lease_ttl,json=leaseTtl,proto3" json:"lease_ttl,omitempty"`
+	// How often the agent is to send a heartbeat: a third of lease_ttl.
+	HeartbeatInterval *durationpb.Duration `protobuf:"bytes,3,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -522,10 +572,13 @@ func (x *Welcome) GetHeartbeatInterval() *durationpb.Duration {
 	return nil
 }
 
+// LeaseCancel tells an agent to stop an attempt.
 type LeaseCancel struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	LeaseId       string                 `protobuf:"bytes,1,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
-	Reason        LeaseEndReason         `protobuf:"varint,2,opt,name=reason,proto3,enum=stint.v1.LeaseEndReason" json:"reason,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lease, as the agent named it or as it was granted.
+	LeaseId string `protobuf:"bytes,1,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
+	// Why it is not live.
+	Reason        LeaseEndReason `protobuf:"varint,2,opt,name=reason,proto3,enum=stint.v1.LeaseEndReason" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -574,9 +627,11 @@ func (x *LeaseCancel) GetReason() LeaseEndReason {
 	return LeaseEndReason_LEASE_END_REASON_UNSPECIFIED
 }
 
+// HeartbeatAck answers a heartbeat.
 type HeartbeatAck struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Number        int64                  `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of the heartbeat.
+	Number        int64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -618,9 +673,11 @@ func (x *HeartbeatAck) GetNumber() int64 {
 	return 0
 }
 
+// Drain tells an agent to finish and exit.
 type Drain struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	TimeLeft      *durationpb.Duration   `protobuf:"bytes,1,opt,name=time_left,json=timeLeft,proto3" json:"time_left,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How long it has; unset: as long as it takes.
+	TimeLeft      *durationpb.Duration `protobuf:"bytes,1,opt,name=time_left,json=timeLeft,proto3" json:"time_left,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -662,13 +719,20 @@ func (x *Drain) GetTimeLeft() *durationpb.Duration {
 	return nil
 }
 
+// Lease is the right to run one attempt of a task.
 type Lease struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	LeaseId       string                 `protobuf:"bytes,1,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
-	Task          *Task                  `protobuf:"bytes,2,opt,name=task,proto3" json:"task,omitempty"`
-	Attempt       int32                  `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	Run           int32                  `protobuf:"varint,4,opt,name=run,proto3" json:"run,omitempty"`
-	ExpiresIn     *durationpb.Duration   `protobuf:"bytes,5,opt,name=expires_in,json=expiresIn,proto3" json:"expires_in,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names the lease: opaque, not to be guessed, and all that is needed to extend, report and release. Kept
+	// from others.
+	LeaseId string `protobuf:"bytes,1,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
+	// What is to be run, with all that was submitted and the defaults filled in.
+	Task *Task `protobuf:"bytes,2,opt,name=task,proto3" json:"task,omitempty"`
+	// The attempt, from 1 over all runs; never used twice.
+	Attempt int32 `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// The run that it belongs to.
+	Run int32 `protobuf:"varint,4,opt,name=run,proto3" json:"run,omitempty"`
+	// How long from now the lease lives if it is not extended.
+	ExpiresIn     *durationpb.Duration `protobuf:"bytes,5,opt,name=expires_in,json=expiresIn,proto3" json:"expires_in,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -738,11 +802,15 @@ func (x *Lease) GetExpiresIn() *durationpb.Duration {
 	return nil
 }
 
+// LeaseProgress extends a lease and tells how far its attempt is.
 type LeaseProgress struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	LeaseId       string                 `protobuf:"bytes,1,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
-	Progress      *float64               `protobuf:"fixed64,2,opt,name=progress,proto3,oneof" json:"progress,omitempty"`
-	Message       string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	LeaseId string `protobuf:"bytes,1,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
+	// Optional, 0 to 1; unset: no news.
+	Progress *float64 `protobuf:"fixed64,2,opt,name=progress,proto3,oneof" json:"progress,omitempty"`
+	// Optional. What it is doing, for people; cut at 256 bytes, never refused.
+	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -798,11 +866,15 @@ func (x *LeaseProgress) GetMessage() string {
 	return ""
 }
 
+// Report says how an attempt ended: exactly one of result and failure is set.
 type Report struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	LeaseId       string                 `protobuf:"bytes,1,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
-	Result        *Result                `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"`
-	Failure       *Failure               `protobuf:"bytes,3,opt,name=failure,proto3" json:"failure,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	LeaseId string `protobuf:"bytes,1,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
+	// Set: success, even if it is empty.
+	Result *Result `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"`
+	// Set: failure.
+	Failure       *Failure `protobuf:"bytes,3,opt,name=failure,proto3" json:"failure,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -858,12 +930,17 @@ func (x *Report) GetFailure() *Failure {
 	return nil
 }
 
+// ReportAck says what became of a report. It is final.
 type ReportAck struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	LeaseId       string                 `protobuf:"bytes,1,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
-	Outcome       ReportOutcome          `protobuf:"varint,2,opt,name=outcome,proto3,enum=stint.v1.ReportOutcome" json:"outcome,omitempty"`
-	Reason        LeaseEndReason         `protobuf:"varint,3,opt,name=reason,proto3,enum=stint.v1.LeaseEndReason" json:"reason,omitempty"`
-	Message       string                 `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lease that was reported.
+	LeaseId string `protobuf:"bytes,1,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
+	// What became of it.
+	Outcome ReportOutcome `protobuf:"varint,2,opt,name=outcome,proto3,enum=stint.v1.ReportOutcome" json:"outcome,omitempty"`
+	// Why the lease is not live; set for LEASE_LOST only.
+	Reason LeaseEndReason `protobuf:"varint,3,opt,name=reason,proto3,enum=stint.v1.LeaseEndReason" json:"reason,omitempty"`
+	// What is wrong with the report, for people; set for INVALID only.
+	Message       string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -926,10 +1003,13 @@ func (x *ReportAck) GetMessage() string {
 	return ""
 }
 
+// Release gives a lease back unfinished.
 type Release struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	LeaseId       string                 `protobuf:"bytes,1,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
-	Started       bool                   `protobuf:"varint,2,opt,name=started,proto3" json:"started,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	LeaseId string `protobuf:"bytes,1,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
+	// Optional. True if the API call may have begun, so that it may have cost something.
+	Started       bool `protobuf:"varint,2,opt,name=started,proto3" json:"started,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -978,15 +1058,24 @@ func (x *Release) GetStarted() bool {
 	return false
 }
 
+// AcquireLeasesRequest says who asks and what it can run.
 type AcquireLeasesRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	AgentId       string                 `protobuf:"bytes,1,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
-	RequestId     string                 `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	MaxLeases     int32                  `protobuf:"varint,3,opt,name=max_leases,json=maxLeases,proto3" json:"max_leases,omitempty"`
-	LeaseLength   *durationpb.Duration   `protobuf:"bytes,4,opt,name=lease_length,json=leaseLength,proto3" json:"lease_length,omitempty"`
-	Wait          *durationpb.Duration   `protobuf:"bytes,5,opt,name=wait,proto3" json:"wait,omitempty"`
-	Queues        []string               `protobuf:"bytes,6,rep,name=queues,proto3" json:"queues,omitempty"`
-	Labels        map[string]string      `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required; of the shape of an id.
+	AgentId string `protobuf:"bytes,1,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
+	// Optional; of the shape of an id; unset: the call is not safe to repeat. A new one for each new request.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Optional, 1 to 100; 0: 1. The most leases to grant.
+	MaxLeases int32 `protobuf:"varint,3,opt,name=max_leases,json=maxLeases,proto3" json:"max_leases,omitempty"`
+	// Optional, 5 s to 1 h; unset: 300 s. How long the leases live from now and from each extension.
+	LeaseLength *durationpb.Duration `protobuf:"bytes,4,opt,name=lease_length,json=leaseLength,proto3" json:"lease_length,omitempty"`
+	// Optional, 0 to 50 s; unset: 0. How long to wait for the first lease.
+	Wait *durationpb.Duration `protobuf:"bytes,5,opt,name=wait,proto3" json:"wait,omitempty"`
+	// Optional, at most 1,000; unset: all queues. The queues to take tasks of; one that does not exist has
+	// none.
+	Queues []string `protobuf:"bytes,6,rep,name=queues,proto3" json:"queues,omitempty"`
+	// Optional; at most 32 labels. What `requires` of a task is held against.
+	Labels        map[string]string `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1070,9 +1159,11 @@ func (x *AcquireLeasesRequest) GetLabels() map[string]string {
 	return nil
 }
 
+// AcquireLeasesResponse is what was granted.
 type AcquireLeasesResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Leases        []*Lease               `protobuf:"bytes,1,rep,name=leases,proto3" json:"leases,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The leases; may be fewer than asked for, or none.
+	Leases        []*Lease `protobuf:"bytes,1,rep,name=leases,proto3" json:"leases,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1114,9 +1205,11 @@ func (x *AcquireLeasesResponse) GetLeases() []*Lease {
 	return nil
 }
 
+// ExtendLeasesRequest names leases to extend.
 type ExtendLeasesRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Extensions    []*LeaseProgress       `protobuf:"bytes,1,rep,name=extensions,proto3" json:"extensions,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required, 1 to 1,000.
+	Extensions    []*LeaseProgress `protobuf:"bytes,1,rep,name=extensions,proto3" json:"extensions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1158,9 +1251,11 @@ func (x *ExtendLeasesRequest) GetExtensions() []*LeaseProgress {
 	return nil
 }
 
+// ExtendLeasesResponse says what became of each.
 type ExtendLeasesResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Outcomes      []*ExtendLeaseOutcome  `protobuf:"bytes,1,rep,name=outcomes,proto3" json:"outcomes,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each extension, in the order of the request.
+	Outcomes      []*ExtendLeaseOutcome `protobuf:"bytes,1,rep,name=outcomes,proto3" json:"outcomes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1202,12 +1297,17 @@ func (x *ExtendLeasesResponse) GetOutcomes() []*ExtendLeaseOutcome {
 	return nil
 }
 
+// ExtendLeaseOutcome is what became of one extension.
 type ExtendLeaseOutcome struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	LeaseId       string                 `protobuf:"bytes,1,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
-	Extended      bool                   `protobuf:"varint,2,opt,name=extended,proto3" json:"extended,omitempty"`
-	ExpiresIn     *durationpb.Duration   `protobuf:"bytes,3,opt,name=expires_in,json=expiresIn,proto3" json:"expires_in,omitempty"`
-	Reason        LeaseEndReason         `protobuf:"varint,4,opt,name=reason,proto3,enum=stint.v1.LeaseEndReason" json:"reason,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lease, as named in the request.
+	LeaseId string `protobuf:"bytes,1,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
+	// True: the lease is live.
+	Extended bool `protobuf:"varint,2,opt,name=extended,proto3" json:"extended,omitempty"`
+	// How long it lives from now; unset if it was not extended.
+	ExpiresIn *durationpb.Duration `protobuf:"bytes,3,opt,name=expires_in,json=expiresIn,proto3" json:"expires_in,omitempty"`
+	// Why it is not live; set if it was not extended.
+	Reason        LeaseEndReason `protobuf:"varint,4,opt,name=reason,proto3,enum=stint.v1.LeaseEndReason" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1270,9 +1370,11 @@ func (x *ExtendLeaseOutcome) GetReason() LeaseEndReason {
 	return LeaseEndReason_LEASE_END_REASON_UNSPECIFIED
 }
 
+// ReportLeasesRequest says how attempts ended.
 type ReportLeasesRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Reports       []*Report              `protobuf:"bytes,1,rep,name=reports,proto3" json:"reports,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required, 1 to 100.
+	Reports       []*Report `protobuf:"bytes,1,rep,name=reports,proto3" json:"reports,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1314,9 +1416,11 @@ func (x *ReportLeasesRequest) GetReports() []*Report {
 	return nil
 }
 
+// ReportLeasesResponse says what became of each report.
 type ReportLeasesResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Acks          []*ReportAck           `protobuf:"bytes,1,rep,name=acks,proto3" json:"acks,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each report, in the order of the request.
+	Acks          []*ReportAck `protobuf:"bytes,1,rep,name=acks,proto3" json:"acks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1358,9 +1462,11 @@ func (x *ReportLeasesResponse) GetAcks() []*ReportAck {
 	return nil
 }
 
+// ReleaseLeasesRequest names leases to give back.
 type ReleaseLeasesRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Releases      []*Release             `protobuf:"bytes,1,rep,name=releases,proto3" json:"releases,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required, 1 to 1,000.
+	Releases      []*Release `protobuf:"bytes,1,rep,name=releases,proto3" json:"releases,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1402,8 +1508,10 @@ func (x *ReleaseLeasesRequest) GetReleases() []*Release {
 	return nil
 }
 
+// ReleaseLeasesResponse says what became of each.
 type ReleaseLeasesResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each release, in the order of the request.
 	Outcomes      []*ReleaseLeaseOutcome `protobuf:"bytes,1,rep,name=outcomes,proto3" json:"outcomes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1446,11 +1554,15 @@ func (x *ReleaseLeasesResponse) GetOutcomes() []*ReleaseLeaseOutcome {
 	return nil
 }
 
+// ReleaseLeaseOutcome is what became of one release.
 type ReleaseLeaseOutcome struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	LeaseId       string                 `protobuf:"bytes,1,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
-	Released      bool                   `protobuf:"varint,2,opt,name=released,proto3" json:"released,omitempty"`
-	Reason        LeaseEndReason         `protobuf:"varint,3,opt,name=reason,proto3,enum=stint.v1.LeaseEndReason" json:"reason,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lease, as named in the request.
+	LeaseId string `protobuf:"bytes,1,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
+	// True: the lease is given back, by this call or an earlier one.
+	Released bool `protobuf:"varint,2,opt,name=released,proto3" json:"released,omitempty"`
+	// Why it was not live; set if it was not released.
+	Reason        LeaseEndReason `protobuf:"varint,3,opt,name=reason,proto3,enum=stint.v1.LeaseEndReason" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1506,21 +1618,33 @@ func (x *ReleaseLeaseOutcome) GetReason() LeaseEndReason {
 	return LeaseEndReason_LEASE_END_REASON_UNSPECIFIED
 }
 
+// Agent is a program that runs tasks, as the coordinator sees it.
 type Agent struct {
-	state             protoimpl.MessageState `protogen:"open.v1"`
-	Id                string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	InstanceId        string                 `protobuf:"bytes,2,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
-	Version           string                 `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
-	State             AgentState             `protobuf:"varint,4,opt,name=state,proto3,enum=stint.v1.AgentState" json:"state,omitempty"`
-	Labels            map[string]string      `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Queues            []string               `protobuf:"bytes,6,rep,name=queues,proto3" json:"queues,omitempty"`
-	Slots             int32                  `protobuf:"varint,7,opt,name=slots,proto3" json:"slots,omitempty"`
-	Held              int32                  `protobuf:"varint,8,opt,name=held,proto3" json:"held,omitempty"`
-	ConnectTime       *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=connect_time,json=connectTime,proto3" json:"connect_time,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its agent id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Its process life; empty for UNARY.
+	InstanceId string `protobuf:"bytes,2,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
+	// The version of its program, as it said; may be empty.
+	Version string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	// How it stands.
+	State AgentState `protobuf:"varint,4,opt,name=state,proto3,enum=stint.v1.AgentState" json:"state,omitempty"`
+	// Its labels, as it said last.
+	Labels map[string]string `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The queues that it takes tasks of; none: all.
+	Queues []string `protobuf:"bytes,6,rep,name=queues,proto3" json:"queues,omitempty"`
+	// How many tasks it runs at once, as it said.
+	Slots int32 `protobuf:"varint,7,opt,name=slots,proto3" json:"slots,omitempty"`
+	// How many leases it holds.
+	Held int32 `protobuf:"varint,8,opt,name=held,proto3" json:"held,omitempty"`
+	// When its stream was opened last; unset for UNARY.
+	ConnectTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=connect_time,json=connectTime,proto3" json:"connect_time,omitempty"`
+	// When its last heartbeat came; unset for UNARY.
 	LastHeartbeatTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=last_heartbeat_time,json=lastHeartbeatTime,proto3" json:"last_heartbeat_time,omitempty"`
-	RoundTrip         *durationpb.Duration   `protobuf:"bytes,11,opt,name=round_trip,json=roundTrip,proto3" json:"round_trip,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// The round trip of a heartbeat, as it measured last; unset if it has not said.
+	RoundTrip     *durationpb.Duration `protobuf:"bytes,11,opt,name=round_trip,json=roundTrip,proto3" json:"round_trip,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Agent) Reset() {
@@ -1630,10 +1754,13 @@ func (x *Agent) GetRoundTrip() *durationpb.Duration {
 	return nil
 }
 
+// ListAgentsRequest asks for a page of agents.
 type ListAgentsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	PageSize      int32                  `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	PageToken     string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Optional, 1 to 1,000; 0: 100. The most agents to answer.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Optional. The next_page_token of the page before; unset: the first page.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1682,10 +1809,13 @@ func (x *ListAgentsRequest) GetPageToken() string {
 	return ""
 }
 
+// ListAgentsResponse is a page of agents.
 type ListAgentsResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Agents        []*Agent               `protobuf:"bytes,1,rep,name=agents,proto3" json:"agents,omitempty"`
-	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The agents, by id.
+	Agents []*Agent `protobuf:"bytes,1,rep,name=agents,proto3" json:"agents,omitempty"`
+	// Gets the next page; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1734,9 +1864,11 @@ func (x *ListAgentsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// GetAgentRequest names an agent.
 type GetAgentRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	AgentId       string                 `protobuf:"bytes,1,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	AgentId       string `protobuf:"bytes,1,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1778,9 +1910,11 @@ func (x *GetAgentRequest) GetAgentId() string {
 	return ""
 }
 
+// GetAgentResponse is the agent.
 type GetAgentResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Agent         *Agent                 `protobuf:"bytes,1,opt,name=agent,proto3" json:"agent,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The agent.
+	Agent         *Agent `protobuf:"bytes,1,opt,name=agent,proto3" json:"agent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1822,10 +1956,13 @@ func (x *GetAgentResponse) GetAgent() *Agent {
 	return nil
 }
 
+// DrainAgentRequest names an agent to drain.
 type DrainAgentRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	AgentId       string                 `protobuf:"bytes,1,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
-	Timeout       *durationpb.Duration   `protobuf:"bytes,2,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	AgentId string `protobuf:"bytes,1,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
+	// Optional, not negative; unset: no limit. How long the agent may go on with what it holds.
+	Timeout       *durationpb.Duration `protobuf:"bytes,2,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1874,9 +2011,11 @@ func (x *DrainAgentRequest) GetTimeout() *durationpb.Duration {
 	return nil
 }
 
+// DrainAgentResponse is the agent after the call.
 type DrainAgentResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Agent         *Agent                 `protobuf:"bytes,1,opt,name=agent,proto3" json:"agent,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The agent, draining.
+	Agent         *Agent `protobuf:"bytes,1,opt,name=agent,proto3" json:"agent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1979,12 +2118,12 @@ const file_stint_v1_agent_service_proto_rawDesc = "" +
 	"\blease_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\aleaseId\x128\n" +
 	"\bprogress\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\bprogress\x88\x01\x01\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessageB\v\n" +
-	"\t_progress\"\xfa\x01\n" +
+	"\t_progress\"\x9b\x02\n" +
 	"\x06Report\x12\"\n" +
 	"\blease_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\aleaseId\x12(\n" +
 	"\x06result\x18\x02 \x01(\v2\x10.stint.v1.ResultR\x06result\x12+\n" +
-	"\afailure\x18\x03 \x01(\v2\x11.stint.v1.FailureR\afailure:u\xbaHr\x1ap\n" +
-	"\x18report.result_or_failure\x12-exactly one of result and failure must be set\x1a%has(this.result) != has(this.failure)\"\xa5\x01\n" +
+	"\afailure\x18\x03 \x01(\v2\x11.stint.v1.FailureR\afailure:\x95\x01\xbaH\x91\x01\x1a\x8e\x01\n" +
+	"\x18report.result_or_failure\x12Kexactly one of result and failure must be set; an empty result is a success\x1a%has(this.result) != has(this.failure)\"\xa5\x01\n" +
 	"\tReportAck\x12\x19\n" +
 	"\blease_id\x18\x01 \x01(\tR\aleaseId\x121\n" +
 	"\aoutcome\x18\x02 \x01(\x0e2\x17.stint.v1.ReportOutcomeR\aoutcome\x120\n" +
@@ -2081,12 +2220,12 @@ const file_stint_v1_agent_service_proto_rawDesc = "" +
 	"\x13AGENT_STATE_OFFLINE\x10\x02\x12\x18\n" +
 	"\x14AGENT_STATE_DRAINING\x10\x03\x12\x15\n" +
 	"\x11AGENT_STATE_UNARY\x10\x042\xe9\x04\n" +
-	"\fAgentService\x12B\n" +
-	"\aSession\x12\x18.stint.v1.SessionRequest\x1a\x19.stint.v1.SessionResponse(\x010\x01\x12P\n" +
+	"\fAgentService\x12P\n" +
 	"\rAcquireLeases\x12\x1e.stint.v1.AcquireLeasesRequest\x1a\x1f.stint.v1.AcquireLeasesResponse\x12M\n" +
 	"\fExtendLeases\x12\x1d.stint.v1.ExtendLeasesRequest\x1a\x1e.stint.v1.ExtendLeasesResponse\x12M\n" +
 	"\fReportLeases\x12\x1d.stint.v1.ReportLeasesRequest\x1a\x1e.stint.v1.ReportLeasesResponse\x12P\n" +
-	"\rReleaseLeases\x12\x1e.stint.v1.ReleaseLeasesRequest\x1a\x1f.stint.v1.ReleaseLeasesResponse\x12G\n" +
+	"\rReleaseLeases\x12\x1e.stint.v1.ReleaseLeasesRequest\x1a\x1f.stint.v1.ReleaseLeasesResponse\x12B\n" +
+	"\aSession\x12\x18.stint.v1.SessionRequest\x1a\x19.stint.v1.SessionResponse(\x010\x01\x12G\n" +
 	"\n" +
 	"ListAgents\x12\x1b.stint.v1.ListAgentsRequest\x1a\x1c.stint.v1.ListAgentsResponse\x12A\n" +
 	"\bGetAgent\x12\x19.stint.v1.GetAgentRequest\x1a\x1a.stint.v1.GetAgentResponse\x12G\n" +
@@ -2196,19 +2335,19 @@ var file_stint_v1_agent_service_proto_depIdxs = []int32{
 	25, // 42: stint.v1.GetAgentResponse.agent:type_name -> stint.v1.Agent
 	35, // 43: stint.v1.DrainAgentRequest.timeout:type_name -> google.protobuf.Duration
 	25, // 44: stint.v1.DrainAgentResponse.agent:type_name -> stint.v1.Agent
-	2,  // 45: stint.v1.AgentService.Session:input_type -> stint.v1.SessionRequest
-	15, // 46: stint.v1.AgentService.AcquireLeases:input_type -> stint.v1.AcquireLeasesRequest
-	17, // 47: stint.v1.AgentService.ExtendLeases:input_type -> stint.v1.ExtendLeasesRequest
-	20, // 48: stint.v1.AgentService.ReportLeases:input_type -> stint.v1.ReportLeasesRequest
-	22, // 49: stint.v1.AgentService.ReleaseLeases:input_type -> stint.v1.ReleaseLeasesRequest
+	15, // 45: stint.v1.AgentService.AcquireLeases:input_type -> stint.v1.AcquireLeasesRequest
+	17, // 46: stint.v1.AgentService.ExtendLeases:input_type -> stint.v1.ExtendLeasesRequest
+	20, // 47: stint.v1.AgentService.ReportLeases:input_type -> stint.v1.ReportLeasesRequest
+	22, // 48: stint.v1.AgentService.ReleaseLeases:input_type -> stint.v1.ReleaseLeasesRequest
+	2,  // 49: stint.v1.AgentService.Session:input_type -> stint.v1.SessionRequest
 	26, // 50: stint.v1.AgentService.ListAgents:input_type -> stint.v1.ListAgentsRequest
 	28, // 51: stint.v1.AgentService.GetAgent:input_type -> stint.v1.GetAgentRequest
 	30, // 52: stint.v1.AgentService.DrainAgent:input_type -> stint.v1.DrainAgentRequest
-	5,  // 53: stint.v1.AgentService.Session:output_type -> stint.v1.SessionResponse
-	16, // 54: stint.v1.AgentService.AcquireLeases:output_type -> stint.v1.AcquireLeasesResponse
-	18, // 55: stint.v1.AgentService.ExtendLeases:output_type -> stint.v1.ExtendLeasesResponse
-	21, // 56: stint.v1.AgentService.ReportLeases:output_type -> stint.v1.ReportLeasesResponse
-	23, // 57: stint.v1.AgentService.ReleaseLeases:output_type -> stint.v1.ReleaseLeasesResponse
+	16, // 53: stint.v1.AgentService.AcquireLeases:output_type -> stint.v1.AcquireLeasesResponse
+	18, // 54: stint.v1.AgentService.ExtendLeases:output_type -> stint.v1.ExtendLeasesResponse
+	21, // 55: stint.v1.AgentService.ReportLeases:output_type -> stint.v1.ReportLeasesResponse
+	23, // 56: stint.v1.AgentService.ReleaseLeases:output_type -> stint.v1.ReleaseLeasesResponse
+	5,  // 57: stint.v1.AgentService.Session:output_type -> stint.v1.SessionResponse
 	27, // 58: stint.v1.AgentService.ListAgents:output_type -> stint.v1.ListAgentsResponse
 	29, // 59: stint.v1.AgentService.GetAgent:output_type -> stint.v1.GetAgentResponse
 	31, // 60: stint.v1.AgentService.DrainAgent:output_type -> stint.v1.DrainAgentResponse

@@ -19,11 +19,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AgentService_Session_FullMethodName       = "/stint.v1.AgentService/Session"
 	AgentService_AcquireLeases_FullMethodName = "/stint.v1.AgentService/AcquireLeases"
 	AgentService_ExtendLeases_FullMethodName  = "/stint.v1.AgentService/ExtendLeases"
 	AgentService_ReportLeases_FullMethodName  = "/stint.v1.AgentService/ReportLeases"
 	AgentService_ReleaseLeases_FullMethodName = "/stint.v1.AgentService/ReleaseLeases"
+	AgentService_Session_FullMethodName       = "/stint.v1.AgentService/Session"
 	AgentService_ListAgents_FullMethodName    = "/stint.v1.AgentService/ListAgents"
 	AgentService_GetAgent_FullMethodName      = "/stint.v1.AgentService/GetAgent"
 	AgentService_DrainAgent_FullMethodName    = "/stint.v1.AgentService/DrainAgent"
@@ -32,14 +32,205 @@ const (
 // AgentServiceClient is the client API for AgentService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// AgentService is for agents, the programs that run tasks, and for those who look after them.
+//
+// A task is granted as a lease: the right to run one attempt for a time that is extended. There are two
+// ways to work. Session is the real protocol: one stream, heartbeats, many leases. AcquireLeases,
+// ExtendLeases, ReportLeases and ReleaseLeases need no stream and serve simple agents, scripts and grpcurl.
+// A lease belongs to the way it was granted by: the other way answers LEASE_END_REASON_UNKNOWN, but for a
+// success, which is taken from either.
+//
+// Whose result counts: the first success that becomes durable, of any granted attempt of any run, wins if
+// the task is not in a terminal state and that attempt has neither reported nor been released. So a result
+// is worth reporting even if its lease has ended meanwhile. All else that is said of an attempt that is
+// not current changes nothing and is answered with the reason why its lease ended. How that is judged, in
+// this order:
+//   - a lease_id that is malformed, forged, not the caller's, or forgotten: UNKNOWN
+//   - this attempt has reported: the same content again is a DUPLICATE, all else REPORTED
+//   - the task was completed by another attempt: SUPERSEDED; was cancelled: CANCELLED; has ended in
+//     another way: TERMINAL
+//   - else how the lease itself ended: EXPIRED, UNCONFIRMED, RELEASED, TIMED_OUT, REPLACED
+//
+// No lease is extended past its grant + the task's attempt_timeout + the length of the lease; it then ends
+// with class TIMEOUT. A lease that ends because its agent fell silent counts as lost; after five of a run
+// the task is QUARANTINED. Leases are timed by the coordinator alone and told as time left, so an agent's
+// clock need not be right.
+//
+// Errors common to all unary calls are those of TaskService: FIELD_INVALID, REQUEST_TOO_LARGE,
+// SHUTTING_DOWN and INTERNAL. One malformed item refuses the whole call, and nothing is done; an item that
+// is well formed but out of date is answered in its place. There are no identities in this version:
+// whoever reaches the port may call.
 type AgentServiceClient interface {
-	Session(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[SessionRequest, SessionResponse], error)
+	// AcquireLeases grants up to max_leases ready tasks that the caller can run, each as a lease of
+	// lease_length. If there is none it waits up to `wait` and answers as soon as one can be granted; none
+	// in that time is OK and empty. The reply confirms the grant: if the caller is gone before it is
+	// written, the leases go back at once.
+	//
+	// For agents without a session. May be repeated with the same agent_id and request_id: while leases of
+	// that request live, also across a restart of the coordinator, the answer is those of them that still
+	// do, with the time left, and the other arguments are ignored. Without a request_id, or once they have
+	// ended, each call grants anew. An empty answer is not remembered.
+	//
+	// Errors: TOO_MANY_WAITS (64 calls of the connection wait already; repeat after the delay, or use
+	// another connection).
+	//
+	// grpcurl -plaintext -d '{"agent_id":"me","request_id":"r1","max_leases":2,"lease_length":"60s","wait":"10s"}' 127.0.0.1:7070 stint.v1.AgentService/AcquireLeases
 	AcquireLeases(ctx context.Context, in *AcquireLeasesRequest, opts ...grpc.CallOption) (*AcquireLeasesResponse, error)
+	// ExtendLeases sets the end of each lease to now + the lease_length that it was acquired with, and takes
+	// down its progress. The lease_id is all that is needed.
+	//
+	// For agents without a session, well before a lease ends. May be repeated.
+	//
+	// A lease that has ended is not an error: its outcome says extended false and why. Stop that work.
+	//
+	// grpcurl -plaintext -d '{"extensions":[{"lease_id":"LEASE_ID","progress":0.5,"message":"half"}]}' 127.0.0.1:7070 stint.v1.AgentService/ExtendLeases
 	ExtendLeases(ctx context.Context, in *ExtendLeasesRequest, opts ...grpc.CallOption) (*ExtendLeasesResponse, error)
+	// ReportLeases records how attempts ended. A success completes its task, a failure leads on by its class
+	// and the task's retry policy; either ends the lease. An ack is final, and a RECORDED one is durable.
+	//
+	// For agents without a session. May be repeated verbatim: the second time is DUPLICATE. Other content
+	// for the same lease is refused with LEASE_LOST and REPORTED; the first stays.
+	//
+	// A report that is not taken is not an error: its ack says LEASE_LOST and the reason, or INVALID and
+	// what is wrong with its result.
+	//
+	// grpcurl -plaintext -d '{"reports":[{"lease_id":"LEASE_ID","result":{"text":"4","budget_used_usd":0.01}}]}' 127.0.0.1:7070 stint.v1.AgentService/ReportLeases
 	ReportLeases(ctx context.Context, in *ReportLeasesRequest, opts ...grpc.CallOption) (*ReportLeasesResponse, error)
+	// ReleaseLeases gives leases back unfinished. The tasks are READY again at once, for any agent, and it
+	// costs neither a try nor a lost lease.
+	//
+	// For agents without a session. May be repeated: a lease that was released is answered released true
+	// again.
+	//
+	// A lease that has ended otherwise is not an error: its outcome says released false and why.
+	//
+	// grpcurl -plaintext -d '{"releases":[{"lease_id":"LEASE_ID","started":true}]}' 127.0.0.1:7070 stint.v1.AgentService/ReleaseLeases
 	ReleaseLeases(ctx context.Context, in *ReleaseLeasesRequest, opts ...grpc.CallOption) (*ReleaseLeasesResponse, error)
+	// Session is the protocol of an agent that runs many tasks: one long stream on which the agent states
+	// what it holds and what it can take, and the coordinator answers with what should be. As both keep
+	// saying the whole of it, any loss heals by itself.
+	//
+	// Words. An agent is known by its agent_id, one process life of it by a random instance_id. A session is
+	// an instance at the coordinator; it outlives its streams. An instance holds a lease from its grant
+	// until its report is acknowledged, it is released, or it is cancelled, whether it is running or done. A
+	// message may carry any combination of its parts. Fields and enum values that are not known are to be
+	// ignored, a lease end reason that is not known taken as UNKNOWN.
+	//
+	// Opening. The first message carries `hello`, and a `heartbeat` that lists all leases held; without it
+	// nothing is held. It may carry all other parts too. The coordinator answers `welcome` with the ledger,
+	// the time that a lease lives without being extended (lease_ttl) and the interval of heartbeats, a third
+	// of it. Both may differ at each welcome. Leases that the coordinator has granted, that were never
+	// confirmed, and that this first heartbeat does not name go back at once. Those that it names and that
+	// are no longer held come as `cancels`. A hello that is missing in the first message or repeated later
+	// ends the stream with SESSION_PROTOCOL. The parts of a message are taken in the order hello, reports,
+	// releases, heartbeat, credit_total, draining.
+	//
+	// Credit. `credit_total` is a running total for this stream: how many leases, counted from its welcome,
+	// the coordinator may have granted in all. It begins at 0 with each welcome, so after opening a stream an
+	// agent sends the number of its free slots, and adds one whenever a slot becomes free. 0, or less than
+	// before, leaves it unchanged. The coordinator never grants more than that.
+	//
+	// Grants. `grants` brings leases. The agent answers each message with grants at once with a heartbeat
+	// that lists them among all that it holds; this confirms them, as does a report or a release. A grant
+	// that is not confirmed within 5 s (the coordinator's --grant-timeout) goes back to READY and costs
+	// neither a try nor a lost lease.
+	//
+	// Heartbeats. The agent sends one every heartbeat_interval, and after each message with grants. It lists
+	// every lease held, which extends them all to a full lease_ttl from its arrival, and may carry progress.
+	// It has a number of the agent's choice, best rising, which comes back in `heartbeat_ack`; the time
+	// between goes into `round_trip` of the next one. A lease held that is missing from two heartbeats in a
+	// row is released by the coordinator and costs neither a try nor a lost lease; one listed that the
+	// coordinator does not know is answered with a cancel. The agent hears a heartbeat_ack for each: if none
+	// comes for two intervals, it closes the stream and dials again. A stream silent for a lease_ttl is not
+	// live to the coordinator.
+	//
+	// Working. For each lease the agent makes its API call and gives it attempt_timeout from its start; over
+	// it the agent closes the call and reports a failure of class TIMEOUT. Task text never chooses the
+	// address that is called.
+	//
+	// Reports. When an attempt ends the agent first writes its report to disk, so that it survives the agent,
+	// then sends it in `reports`, and goes on listing the lease until its ack. A report goes out again if it
+	// is not acknowledged within two heartbeat intervals, and on every new stream; a repeat does no harm.
+	// Each ack in `report_acks` is final, and the report can then be forgotten: RECORDED (durable), DUPLICATE
+	// (it was recorded before), LEASE_LOST with the reason (another attempt or a cancel was faster), INVALID
+	// with a message (the report is malformed, or its result cannot be recorded). The coordinator may hold an
+	// ack back, e.g. while its disk is full; the agent keeps the report and repeats it. A result over 1 MiB is
+	// not sent; the agent reports a failure of class RESULT_TOO_LARGE in its place. A report goes only to the
+	// ledger that granted its lease (`ledger_id`); one that is kept for another ledger waits until that is
+	// back. It is well to keep a success that was refused with LEASE_LOST for some days: it was paid for.
+	//
+	// Releases. `releases` gives leases back unfinished, with `started` telling whether the API call may have
+	// begun. They have no ack: the agent stops listing them, and a release that was lost on the way heals by
+	// that.
+	//
+	// Cancels. `cancels` names leases that are not, or no longer, this instance's. The agent stops that work,
+	// closes its API call, stops listing the lease, and adds the slot to its credit. A success that is
+	// already there is reported all the same: it may still count. A lease of the unary calls that is listed
+	// here is cancelled with UNKNOWN.
+	//
+	// When the stream breaks nothing ends. The agent goes on working and dials again after a delay picked
+	// evenly from 0.1 s up to a bound that doubles to 15 s, the first try included, and opens a stream with
+	// the same instance_id. A lease lives for its lease_ttl from its last extension, stream or not. A new
+	// stream of the same instance takes the place of the old one at once; the old one ends with
+	// SESSION_REPLACED. If the agent half-closes, the stream ends OK and the session stays.
+	//
+	// Another instance of the same agent_id is refused with AGENT_ID_IN_USE while the first has a live
+	// stream; it keeps trying with the delay of RetryInfo. Otherwise it takes over, and the leases of the
+	// first end as lost, with REPLACED. An agent that restarts therefore has a new instance_id, and its
+	// leases of before are run anew; reports that are on its disk go out and may still count.
+	//
+	// When the coordinator restarts it knows every lease, gives each a full length, and counts it as
+	// unconfirmed: the first heartbeat of the new stream confirms it. One that nobody names in that time goes
+	// back to READY and costs neither a try nor a lost lease.
+	//
+	// Leaving. With `draining` the agent says that it takes no more: nothing is granted to this session from
+	// then on, and it cannot be taken back. It finishes what it holds, or releases it, waits for its acks and
+	// closes the stream. `drain` says that an operator wants that: the agent finishes within time_left (none:
+	// no limit), then exits without error; what is live when the time is up is released by the coordinator.
+	// `going_away` says that this coordinator is leaving: keep working, and dial again when the stream ends.
+	//
+	// Sizes. A message is at most 4 MiB; more reports go into several messages. What the coordinator sends is
+	// at most 2 MiB, or one lease if that alone is more. Both sides keep reading while they write: an agent
+	// that does not read is cut with SESSION_TOO_SLOW. A proxy may answer gRPC keepalive by itself, so only
+	// heartbeat_ack shows that the coordinator is there.
+	//
+	// For agents. A stream may be opened at any time; opening it again is how an agent repeats.
+	//
+	// Errors: FIELD_INVALID for a bad hello, SESSION_PROTOCOL and VERSION_UNSUPPORTED are fatal: the agent
+	// says so and exits. All others are not: AGENT_ID_IN_USE (keep trying with the delay of RetryInfo),
+	// SESSION_TOO_SLOW and SHUTTING_DOWN (dial again), SESSION_REPLACED (the newer stream is the one to use),
+	// INTERNAL and a broken connection (dial again). Malformed reports never end a stream; their ack is
+	// INVALID.
+	//
+	// grpcurl -plaintext -d '{"hello":{"agent_id":"me","instance_id":"i1","labels":{"gpu":"true"},"slots":2},"heartbeat":{},"credit_total":2}' 127.0.0.1:7070 stint.v1.AgentService/Session
+	Session(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[SessionRequest, SessionResponse], error)
+	// ListAgents answers all agents that have a session or hold leases, by id.
+	//
+	// For operators. Reads only; may be repeated.
+	//
+	// Errors: PAGE_TOKEN_INVALID (not a token of this call; begin without one).
+	//
+	// grpcurl -plaintext -d '{"page_size":50}' 127.0.0.1:7070 stint.v1.AgentService/ListAgents
 	ListAgents(ctx context.Context, in *ListAgentsRequest, opts ...grpc.CallOption) (*ListAgentsResponse, error)
+	// GetAgent answers one agent.
+	//
+	// For operators. Reads only; may be repeated.
+	//
+	// Errors: AGENT_NOT_FOUND (no agent of this id has a session or holds a lease; see ListAgents).
+	//
+	// grpcurl -plaintext -d '{"agent_id":"me"}' 127.0.0.1:7070 stint.v1.AgentService/GetAgent
 	GetAgent(ctx context.Context, in *GetAgentRequest, opts ...grpc.CallOption) (*GetAgentResponse, error)
+	// DrainAgent ends grants to the agent and tells it to finish and exit. What it still holds when the
+	// timeout is up is released and goes to others, at no cost to the tasks. It holds for the instance that
+	// is there now, and is not durable: after a restart of the agent it begins afresh. For an agent of the
+	// unary calls it ends grants to that id while it holds leases.
+	//
+	// For operators. May be repeated; the last timeout holds.
+	//
+	// Errors: AGENT_NOT_FOUND (no agent of this id has a session or holds a lease; see ListAgents).
+	//
+	// grpcurl -plaintext -d '{"agent_id":"me","timeout":"30s"}' 127.0.0.1:7070 stint.v1.AgentService/DrainAgent
 	DrainAgent(ctx context.Context, in *DrainAgentRequest, opts ...grpc.CallOption) (*DrainAgentResponse, error)
 }
 
@@ -50,19 +241,6 @@ type agentServiceClient struct {
 func NewAgentServiceClient(cc grpc.ClientConnInterface) AgentServiceClient {
 	return &agentServiceClient{cc}
 }
-
-func (c *agentServiceClient) Session(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[SessionRequest, SessionResponse], error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &AgentService_ServiceDesc.Streams[0], AgentService_Session_FullMethodName, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	x := &grpc.GenericClientStream[SessionRequest, SessionResponse]{ClientStream: stream}
-	return x, nil
-}
-
-// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
-type AgentService_SessionClient = grpc.BidiStreamingClient[SessionRequest, SessionResponse]
 
 func (c *agentServiceClient) AcquireLeases(ctx context.Context, in *AcquireLeasesRequest, opts ...grpc.CallOption) (*AcquireLeasesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -104,6 +282,19 @@ func (c *agentServiceClient) ReleaseLeases(ctx context.Context, in *ReleaseLease
 	return out, nil
 }
 
+func (c *agentServiceClient) Session(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[SessionRequest, SessionResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &AgentService_ServiceDesc.Streams[0], AgentService_Session_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[SessionRequest, SessionResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AgentService_SessionClient = grpc.BidiStreamingClient[SessionRequest, SessionResponse]
+
 func (c *agentServiceClient) ListAgents(ctx context.Context, in *ListAgentsRequest, opts ...grpc.CallOption) (*ListAgentsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListAgentsResponse)
@@ -137,14 +328,205 @@ func (c *agentServiceClient) DrainAgent(ctx context.Context, in *DrainAgentReque
 // AgentServiceServer is the server API for AgentService service.
 // All implementations must embed UnimplementedAgentServiceServer
 // for forward compatibility.
+//
+// AgentService is for agents, the programs that run tasks, and for those who look after them.
+//
+// A task is granted as a lease: the right to run one attempt for a time that is extended. There are two
+// ways to work. Session is the real protocol: one stream, heartbeats, many leases. AcquireLeases,
+// ExtendLeases, ReportLeases and ReleaseLeases need no stream and serve simple agents, scripts and grpcurl.
+// A lease belongs to the way it was granted by: the other way answers LEASE_END_REASON_UNKNOWN, but for a
+// success, which is taken from either.
+//
+// Whose result counts: the first success that becomes durable, of any granted attempt of any run, wins if
+// the task is not in a terminal state and that attempt has neither reported nor been released. So a result
+// is worth reporting even if its lease has ended meanwhile. All else that is said of an attempt that is
+// not current changes nothing and is answered with the reason why its lease ended. How that is judged, in
+// this order:
+//   - a lease_id that is malformed, forged, not the caller's, or forgotten: UNKNOWN
+//   - this attempt has reported: the same content again is a DUPLICATE, all else REPORTED
+//   - the task was completed by another attempt: SUPERSEDED; was cancelled: CANCELLED; has ended in
+//     another way: TERMINAL
+//   - else how the lease itself ended: EXPIRED, UNCONFIRMED, RELEASED, TIMED_OUT, REPLACED
+//
+// No lease is extended past its grant + the task's attempt_timeout + the length of the lease; it then ends
+// with class TIMEOUT. A lease that ends because its agent fell silent counts as lost; after five of a run
+// the task is QUARANTINED. Leases are timed by the coordinator alone and told as time left, so an agent's
+// clock need not be right.
+//
+// Errors common to all unary calls are those of TaskService: FIELD_INVALID, REQUEST_TOO_LARGE,
+// SHUTTING_DOWN and INTERNAL. One malformed item refuses the whole call, and nothing is done; an item that
+// is well formed but out of date is answered in its place. There are no identities in this version:
+// whoever reaches the port may call.
 type AgentServiceServer interface {
-	Session(grpc.BidiStreamingServer[SessionRequest, SessionResponse]) error
+	// AcquireLeases grants up to max_leases ready tasks that the caller can run, each as a lease of
+	// lease_length. If there is none it waits up to `wait` and answers as soon as one can be granted; none
+	// in that time is OK and empty. The reply confirms the grant: if the caller is gone before it is
+	// written, the leases go back at once.
+	//
+	// For agents without a session. May be repeated with the same agent_id and request_id: while leases of
+	// that request live, also across a restart of the coordinator, the answer is those of them that still
+	// do, with the time left, and the other arguments are ignored. Without a request_id, or once they have
+	// ended, each call grants anew. An empty answer is not remembered.
+	//
+	// Errors: TOO_MANY_WAITS (64 calls of the connection wait already; repeat after the delay, or use
+	// another connection).
+	//
+	// grpcurl -plaintext -d '{"agent_id":"me","request_id":"r1","max_leases":2,"lease_length":"60s","wait":"10s"}' 127.0.0.1:7070 stint.v1.AgentService/AcquireLeases
 	AcquireLeases(context.Context, *AcquireLeasesRequest) (*AcquireLeasesResponse, error)
+	// ExtendLeases sets the end of each lease to now + the lease_length that it was acquired with, and takes
+	// down its progress. The lease_id is all that is needed.
+	//
+	// For agents without a session, well before a lease ends. May be repeated.
+	//
+	// A lease that has ended is not an error: its outcome says extended false and why. Stop that work.
+	//
+	// grpcurl -plaintext -d '{"extensions":[{"lease_id":"LEASE_ID","progress":0.5,"message":"half"}]}' 127.0.0.1:7070 stint.v1.AgentService/ExtendLeases
 	ExtendLeases(context.Context, *ExtendLeasesRequest) (*ExtendLeasesResponse, error)
+	// ReportLeases records how attempts ended. A success completes its task, a failure leads on by its class
+	// and the task's retry policy; either ends the lease. An ack is final, and a RECORDED one is durable.
+	//
+	// For agents without a session. May be repeated verbatim: the second time is DUPLICATE. Other content
+	// for the same lease is refused with LEASE_LOST and REPORTED; the first stays.
+	//
+	// A report that is not taken is not an error: its ack says LEASE_LOST and the reason, or INVALID and
+	// what is wrong with its result.
+	//
+	// grpcurl -plaintext -d '{"reports":[{"lease_id":"LEASE_ID","result":{"text":"4","budget_used_usd":0.01}}]}' 127.0.0.1:7070 stint.v1.AgentService/ReportLeases
 	ReportLeases(context.Context, *ReportLeasesRequest) (*ReportLeasesResponse, error)
+	// ReleaseLeases gives leases back unfinished. The tasks are READY again at once, for any agent, and it
+	// costs neither a try nor a lost lease.
+	//
+	// For agents without a session. May be repeated: a lease that was released is answered released true
+	// again.
+	//
+	// A lease that has ended otherwise is not an error: its outcome says released false and why.
+	//
+	// grpcurl -plaintext -d '{"releases":[{"lease_id":"LEASE_ID","started":true}]}' 127.0.0.1:7070 stint.v1.AgentService/ReleaseLeases
 	ReleaseLeases(context.Context, *ReleaseLeasesRequest) (*ReleaseLeasesResponse, error)
+	// Session is the protocol of an agent that runs many tasks: one long stream on which the agent states
+	// what it holds and what it can take, and the coordinator answers with what should be. As both keep
+	// saying the whole of it, any loss heals by itself.
+	//
+	// Words. An agent is known by its agent_id, one process life of it by a random instance_id. A session is
+	// an instance at the coordinator; it outlives its streams. An instance holds a lease from its grant
+	// until its report is acknowledged, it is released, or it is cancelled, whether it is running or done. A
+	// message may carry any combination of its parts. Fields and enum values that are not known are to be
+	// ignored, a lease end reason that is not known taken as UNKNOWN.
+	//
+	// Opening. The first message carries `hello`, and a `heartbeat` that lists all leases held; without it
+	// nothing is held. It may carry all other parts too. The coordinator answers `welcome` with the ledger,
+	// the time that a lease lives without being extended (lease_ttl) and the interval of heartbeats, a third
+	// of it. Both may differ at each welcome. Leases that the coordinator has granted, that were never
+	// confirmed, and that this first heartbeat does not name go back at once. Those that it names and that
+	// are no longer held come as `cancels`. A hello that is missing in the first message or repeated later
+	// ends the stream with SESSION_PROTOCOL. The parts of a message are taken in the order hello, reports,
+	// releases, heartbeat, credit_total, draining.
+	//
+	// Credit. `credit_total` is a running total for this stream: how many leases, counted from its welcome,
+	// the coordinator may have granted in all. It begins at 0 with each welcome, so after opening a stream an
+	// agent sends the number of its free slots, and adds one whenever a slot becomes free. 0, or less than
+	// before, leaves it unchanged. The coordinator never grants more than that.
+	//
+	// Grants. `grants` brings leases. The agent answers each message with grants at once with a heartbeat
+	// that lists them among all that it holds; this confirms them, as does a report or a release. A grant
+	// that is not confirmed within 5 s (the coordinator's --grant-timeout) goes back to READY and costs
+	// neither a try nor a lost lease.
+	//
+	// Heartbeats. The agent sends one every heartbeat_interval, and after each message with grants. It lists
+	// every lease held, which extends them all to a full lease_ttl from its arrival, and may carry progress.
+	// It has a number of the agent's choice, best rising, which comes back in `heartbeat_ack`; the time
+	// between goes into `round_trip` of the next one. A lease held that is missing from two heartbeats in a
+	// row is released by the coordinator and costs neither a try nor a lost lease; one listed that the
+	// coordinator does not know is answered with a cancel. The agent hears a heartbeat_ack for each: if none
+	// comes for two intervals, it closes the stream and dials again. A stream silent for a lease_ttl is not
+	// live to the coordinator.
+	//
+	// Working. For each lease the agent makes its API call and gives it attempt_timeout from its start; over
+	// it the agent closes the call and reports a failure of class TIMEOUT. Task text never chooses the
+	// address that is called.
+	//
+	// Reports. When an attempt ends the agent first writes its report to disk, so that it survives the agent,
+	// then sends it in `reports`, and goes on listing the lease until its ack. A report goes out again if it
+	// is not acknowledged within two heartbeat intervals, and on every new stream; a repeat does no harm.
+	// Each ack in `report_acks` is final, and the report can then be forgotten: RECORDED (durable), DUPLICATE
+	// (it was recorded before), LEASE_LOST with the reason (another attempt or a cancel was faster), INVALID
+	// with a message (the report is malformed, or its result cannot be recorded). The coordinator may hold an
+	// ack back, e.g. while its disk is full; the agent keeps the report and repeats it. A result over 1 MiB is
+	// not sent; the agent reports a failure of class RESULT_TOO_LARGE in its place. A report goes only to the
+	// ledger that granted its lease (`ledger_id`); one that is kept for another ledger waits until that is
+	// back. It is well to keep a success that was refused with LEASE_LOST for some days: it was paid for.
+	//
+	// Releases. `releases` gives leases back unfinished, with `started` telling whether the API call may have
+	// begun. They have no ack: the agent stops listing them, and a release that was lost on the way heals by
+	// that.
+	//
+	// Cancels. `cancels` names leases that are not, or no longer, this instance's. The agent stops that work,
+	// closes its API call, stops listing the lease, and adds the slot to its credit. A success that is
+	// already there is reported all the same: it may still count. A lease of the unary calls that is listed
+	// here is cancelled with UNKNOWN.
+	//
+	// When the stream breaks nothing ends. The agent goes on working and dials again after a delay picked
+	// evenly from 0.1 s up to a bound that doubles to 15 s, the first try included, and opens a stream with
+	// the same instance_id. A lease lives for its lease_ttl from its last extension, stream or not. A new
+	// stream of the same instance takes the place of the old one at once; the old one ends with
+	// SESSION_REPLACED. If the agent half-closes, the stream ends OK and the session stays.
+	//
+	// Another instance of the same agent_id is refused with AGENT_ID_IN_USE while the first has a live
+	// stream; it keeps trying with the delay of RetryInfo. Otherwise it takes over, and the leases of the
+	// first end as lost, with REPLACED. An agent that restarts therefore has a new instance_id, and its
+	// leases of before are run anew; reports that are on its disk go out and may still count.
+	//
+	// When the coordinator restarts it knows every lease, gives each a full length, and counts it as
+	// unconfirmed: the first heartbeat of the new stream confirms it. One that nobody names in that time goes
+	// back to READY and costs neither a try nor a lost lease.
+	//
+	// Leaving. With `draining` the agent says that it takes no more: nothing is granted to this session from
+	// then on, and it cannot be taken back. It finishes what it holds, or releases it, waits for its acks and
+	// closes the stream. `drain` says that an operator wants that: the agent finishes within time_left (none:
+	// no limit), then exits without error; what is live when the time is up is released by the coordinator.
+	// `going_away` says that this coordinator is leaving: keep working, and dial again when the stream ends.
+	//
+	// Sizes. A message is at most 4 MiB; more reports go into several messages. What the coordinator sends is
+	// at most 2 MiB, or one lease if that alone is more. Both sides keep reading while they write: an agent
+	// that does not read is cut with SESSION_TOO_SLOW. A proxy may answer gRPC keepalive by itself, so only
+	// heartbeat_ack shows that the coordinator is there.
+	//
+	// For agents. A stream may be opened at any time; opening it again is how an agent repeats.
+	//
+	// Errors: FIELD_INVALID for a bad hello, SESSION_PROTOCOL and VERSION_UNSUPPORTED are fatal: the agent
+	// says so and exits. All others are not: AGENT_ID_IN_USE (keep trying with the delay of RetryInfo),
+	// SESSION_TOO_SLOW and SHUTTING_DOWN (dial again), SESSION_REPLACED (the newer stream is the one to use),
+	// INTERNAL and a broken connection (dial again). Malformed reports never end a stream; their ack is
+	// INVALID.
+	//
+	// grpcurl -plaintext -d '{"hello":{"agent_id":"me","instance_id":"i1","labels":{"gpu":"true"},"slots":2},"heartbeat":{},"credit_total":2}' 127.0.0.1:7070 stint.v1.AgentService/Session
+	Session(grpc.BidiStreamingServer[SessionRequest, SessionResponse]) error
+	// ListAgents answers all agents that have a session or hold leases, by id.
+	//
+	// For operators. Reads only; may be repeated.
+	//
+	// Errors: PAGE_TOKEN_INVALID (not a token of this call; begin without one).
+	//
+	// grpcurl -plaintext -d '{"page_size":50}' 127.0.0.1:7070 stint.v1.AgentService/ListAgents
 	ListAgents(context.Context, *ListAgentsRequest) (*ListAgentsResponse, error)
+	// GetAgent answers one agent.
+	//
+	// For operators. Reads only; may be repeated.
+	//
+	// Errors: AGENT_NOT_FOUND (no agent of this id has a session or holds a lease; see ListAgents).
+	//
+	// grpcurl -plaintext -d '{"agent_id":"me"}' 127.0.0.1:7070 stint.v1.AgentService/GetAgent
 	GetAgent(context.Context, *GetAgentRequest) (*GetAgentResponse, error)
+	// DrainAgent ends grants to the agent and tells it to finish and exit. What it still holds when the
+	// timeout is up is released and goes to others, at no cost to the tasks. It holds for the instance that
+	// is there now, and is not durable: after a restart of the agent it begins afresh. For an agent of the
+	// unary calls it ends grants to that id while it holds leases.
+	//
+	// For operators. May be repeated; the last timeout holds.
+	//
+	// Errors: AGENT_NOT_FOUND (no agent of this id has a session or holds a lease; see ListAgents).
+	//
+	// grpcurl -plaintext -d '{"agent_id":"me","timeout":"30s"}' 127.0.0.1:7070 stint.v1.AgentService/DrainAgent
 	DrainAgent(context.Context, *DrainAgentRequest) (*DrainAgentResponse, error)
 	mustEmbedUnimplementedAgentServiceServer()
 }
@@ -156,9 +538,6 @@ type AgentServiceServer interface {
 // pointer dereference when methods are called.
 type UnimplementedAgentServiceServer struct{}
 
-func (UnimplementedAgentServiceServer) Session(grpc.BidiStreamingServer[SessionRequest, SessionResponse]) error {
-	return status.Error(codes.Unimplemented, "method Session not implemented")
-}
 func (UnimplementedAgentServiceServer) AcquireLeases(context.Context, *AcquireLeasesRequest) (*AcquireLeasesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AcquireLeases not implemented")
 }
@@ -170,6 +549,9 @@ func (UnimplementedAgentServiceServer) ReportLeases(context.Context, *ReportLeas
 }
 func (UnimplementedAgentServiceServer) ReleaseLeases(context.Context, *ReleaseLeasesRequest) (*ReleaseLeasesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReleaseLeases not implemented")
+}
+func (UnimplementedAgentServiceServer) Session(grpc.BidiStreamingServer[SessionRequest, SessionResponse]) error {
+	return status.Error(codes.Unimplemented, "method Session not implemented")
 }
 func (UnimplementedAgentServiceServer) ListAgents(context.Context, *ListAgentsRequest) (*ListAgentsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAgents not implemented")
@@ -200,13 +582,6 @@ func RegisterAgentServiceServer(s grpc.ServiceRegistrar, srv AgentServiceServer)
 	}
 	s.RegisterService(&AgentService_ServiceDesc, srv)
 }
-
-func _AgentService_Session_Handler(srv interface{}, stream grpc.ServerStream) error {
-	return srv.(AgentServiceServer).Session(&grpc.GenericServerStream[SessionRequest, SessionResponse]{ServerStream: stream})
-}
-
-// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
-type AgentService_SessionServer = grpc.BidiStreamingServer[SessionRequest, SessionResponse]
 
 func _AgentService_AcquireLeases_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(AcquireLeasesRequest)
@@ -279,6 +654,13 @@ func _AgentService_ReleaseLeases_Handler(srv interface{}, ctx context.Context, d
 	}
 	return interceptor(ctx, in, info, handler)
 }
+
+func _AgentService_Session_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(AgentServiceServer).Session(&grpc.GenericServerStream[SessionRequest, SessionResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AgentService_SessionServer = grpc.BidiStreamingServer[SessionRequest, SessionResponse]
 
 func _AgentService_ListAgents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListAgentsRequest)

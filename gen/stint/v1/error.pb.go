@@ -21,36 +21,84 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ErrorReason is the cause of an RPC error. Every error that a handler or interceptor answers carries a
+// google.rpc.ErrorInfo with domain `stint.dev` and the name of one of these without `ERROR_REASON_` as its
+// reason, and where it fits a BadRequest with field paths, PreconditionFailure, QuotaFailure, ResourceInfo
+// or RetryInfo. Repeat a call only after UNAVAILABLE or when the error carries RetryInfo, and not before
+// its delay. A task that fails is never an RPC error.
 type ErrorReason int32
 
 const (
-	ErrorReason_ERROR_REASON_UNSPECIFIED          ErrorReason = 0
-	ErrorReason_ERROR_REASON_FIELD_INVALID        ErrorReason = 1
-	ErrorReason_ERROR_REASON_REQUEST_TOO_LARGE    ErrorReason = 2
-	ErrorReason_ERROR_REASON_TASK_ID_REPEATED     ErrorReason = 3
-	ErrorReason_ERROR_REASON_DEPENDENCY_CYCLE     ErrorReason = 4
-	ErrorReason_ERROR_REASON_PAGE_TOKEN_INVALID   ErrorReason = 5
-	ErrorReason_ERROR_REASON_SESSION_PROTOCOL     ErrorReason = 6
+	// Never sent.
+	ErrorReason_ERROR_REASON_UNSPECIFIED ErrorReason = 0
+	// INVALID_ARGUMENT: a field breaks its rule. BadRequest names each by its path, like
+	// `tasks[3].depends_on[0]`. Nothing was done; correct the fields.
+	ErrorReason_ERROR_REASON_FIELD_INVALID ErrorReason = 1
+	// INVALID_ARGUMENT: the request is over 4 MiB, or a task's instruction and parameters are over 512 KiB.
+	// The message has the size and the limit. Nothing was done; split the call or shrink the task.
+	ErrorReason_ERROR_REASON_REQUEST_TOO_LARGE ErrorReason = 2
+	// INVALID_ARGUMENT: an id stands twice in one SubmitTasks. Nothing was done; drop one of them.
+	ErrorReason_ERROR_REASON_TASK_ID_REPEATED ErrorReason = 3
+	// INVALID_ARGUMENT: tasks of the call depend on each other in a circle, or one on itself. The message
+	// names the circle. Nothing was done; break it.
+	ErrorReason_ERROR_REASON_DEPENDENCY_CYCLE ErrorReason = 4
+	// INVALID_ARGUMENT: the page token is not one that this call gave for this filter. Begin without one.
+	ErrorReason_ERROR_REASON_PAGE_TOKEN_INVALID ErrorReason = 5
+	// INVALID_ARGUMENT: the first message of a session had no hello, or a later one had it again. A fault of
+	// the agent.
+	ErrorReason_ERROR_REASON_SESSION_PROTOCOL ErrorReason = 6
+	// FAILED_PRECONDITION: a task depends on one that neither exists nor stands in the same call.
+	// PreconditionFailure names them. Nothing was done; submit those first or along with it.
 	ErrorReason_ERROR_REASON_DEPENDENCY_NOT_FOUND ErrorReason = 7
-	ErrorReason_ERROR_REASON_TASK_COMPLETED       ErrorReason = 8
-	ErrorReason_ERROR_REASON_VERSION_UNSUPPORTED  ErrorReason = 9
-	ErrorReason_ERROR_REASON_TASK_NOT_FOUND       ErrorReason = 10
-	ErrorReason_ERROR_REASON_QUEUE_NOT_FOUND      ErrorReason = 11
-	ErrorReason_ERROR_REASON_AGENT_NOT_FOUND      ErrorReason = 12
-	ErrorReason_ERROR_REASON_TASK_EXISTS          ErrorReason = 13
-	ErrorReason_ERROR_REASON_AGENT_ID_IN_USE      ErrorReason = 14
-	ErrorReason_ERROR_REASON_SEQUENCE_PRUNED      ErrorReason = 15
-	ErrorReason_ERROR_REASON_SEQUENCE_AHEAD       ErrorReason = 16
-	ErrorReason_ERROR_REASON_QUEUE_FULL           ErrorReason = 17
-	ErrorReason_ERROR_REASON_DISK_FULL            ErrorReason = 18
-	ErrorReason_ERROR_REASON_TOO_MANY_QUEUES      ErrorReason = 19
-	ErrorReason_ERROR_REASON_TOO_MANY_LABEL_SETS  ErrorReason = 20
-	ErrorReason_ERROR_REASON_TOO_MANY_WAITS       ErrorReason = 21
-	ErrorReason_ERROR_REASON_WATCHER_TOO_SLOW     ErrorReason = 22
-	ErrorReason_ERROR_REASON_SESSION_TOO_SLOW     ErrorReason = 23
-	ErrorReason_ERROR_REASON_SESSION_REPLACED     ErrorReason = 24
-	ErrorReason_ERROR_REASON_SHUTTING_DOWN        ErrorReason = 25
-	ErrorReason_ERROR_REASON_INTERNAL             ErrorReason = 26
+	// FAILED_PRECONDITION: a COMPLETED task cannot be retried. Submit a new task.
+	ErrorReason_ERROR_REASON_TASK_COMPLETED ErrorReason = 8
+	// FAILED_PRECONDITION: this coordinator does not speak the agent's protocol version. Fatal to the agent;
+	// use one that fits.
+	ErrorReason_ERROR_REASON_VERSION_UNSUPPORTED ErrorReason = 9
+	// NOT_FOUND: no such task; it was never submitted, or its retention has ended.
+	ErrorReason_ERROR_REASON_TASK_NOT_FOUND ErrorReason = 10
+	// NOT_FOUND: no such queue. ListQueues shows those there are.
+	ErrorReason_ERROR_REASON_QUEUE_NOT_FOUND ErrorReason = 11
+	// NOT_FOUND: no agent of this id has a session or holds a lease. ListAgents shows those that do.
+	ErrorReason_ERROR_REASON_AGENT_NOT_FOUND ErrorReason = 12
+	// ALREADY_EXISTS: a task of this id has other content. Nothing was done; use another id.
+	ErrorReason_ERROR_REASON_TASK_EXISTS ErrorReason = 13
+	// ALREADY_EXISTS, with RetryInfo: another instance of this agent id has a live stream. Keep trying; if
+	// it goes on, two programs run under one id.
+	ErrorReason_ERROR_REASON_AGENT_ID_IN_USE ErrorReason = 14
+	// OUT_OF_RANGE: events after this sequence are no longer kept. The metadata has `oldest_sequence` and
+	// `newest_sequence`; read the tasks anew and watch from there, or start at 0.
+	ErrorReason_ERROR_REASON_SEQUENCE_PRUNED ErrorReason = 15
+	// OUT_OF_RANGE: no such sequence yet: it was got from another ledger. The metadata has
+	// `oldest_sequence` and `newest_sequence`.
+	ErrorReason_ERROR_REASON_SEQUENCE_AHEAD ErrorReason = 16
+	// RESOURCE_EXHAUSTED, with RetryInfo: as many live tasks as the coordinator takes. Nothing was done;
+	// wait until some have finished.
+	ErrorReason_ERROR_REASON_QUEUE_FULL ErrorReason = 17
+	// RESOURCE_EXHAUSTED, with RetryInfo: too little free disk at the coordinator. Nothing was done; reports
+	// and cancels are still taken.
+	ErrorReason_ERROR_REASON_DISK_FULL ErrorReason = 18
+	// RESOURCE_EXHAUSTED: the submit would make a queue beyond 10,000. Use an existing queue.
+	ErrorReason_ERROR_REASON_TOO_MANY_QUEUES ErrorReason = 19
+	// RESOURCE_EXHAUSTED, with RetryInfo: the submit would make a set of required labels beyond 4,096 live
+	// ones. Use fewer kinds of `requires`, or wait until tasks have finished.
+	ErrorReason_ERROR_REASON_TOO_MANY_LABEL_SETS ErrorReason = 20
+	// RESOURCE_EXHAUSTED, with RetryInfo: 64 calls of this connection wait in WaitTask or AcquireLeases. Use
+	// another connection, or wait for fewer at once.
+	ErrorReason_ERROR_REASON_TOO_MANY_WAITS ErrorReason = 21
+	// RESOURCE_EXHAUSTED, with RetryInfo: the watcher read too slowly and was cut. The metadata has
+	// `resume_after_sequence`: watch again from there; nothing is lost.
+	ErrorReason_ERROR_REASON_WATCHER_TOO_SLOW ErrorReason = 22
+	// RESOURCE_EXHAUSTED, with RetryInfo: the agent read its session too slowly. Its leases live on; dial
+	// again.
+	ErrorReason_ERROR_REASON_SESSION_TOO_SLOW ErrorReason = 23
+	// ABORTED: the same instance opened a newer stream. Nothing to do for the one that opened it.
+	ErrorReason_ERROR_REASON_SESSION_REPLACED ErrorReason = 24
+	// UNAVAILABLE: the coordinator is leaving or not yet there. Repeat the call.
+	ErrorReason_ERROR_REASON_SHUTTING_DOWN ErrorReason = 25
+	// INTERNAL: a fault of the coordinator, told in its log. Whether the call took effect is unknown; calls
+	// that are safe to repeat may be.
+	ErrorReason_ERROR_REASON_INTERNAL ErrorReason = 26
 )
 
 // Enum value maps for ErrorReason.

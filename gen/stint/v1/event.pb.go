@@ -22,22 +22,37 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// EventKind is what an event tells.
 type EventKind int32
 
 const (
-	EventKind_EVENT_KIND_UNSPECIFIED    EventKind = 0
-	EventKind_EVENT_KIND_SUBMITTED      EventKind = 1
-	EventKind_EVENT_KIND_GRANTED        EventKind = 2
-	EventKind_EVENT_KIND_LEASE_ENDED    EventKind = 3
+	// Never sent.
+	EventKind_EVENT_KIND_UNSPECIFIED EventKind = 0
+	// A new task was taken in.
+	EventKind_EVENT_KIND_SUBMITTED EventKind = 1
+	// An attempt was granted to an agent.
+	EventKind_EVENT_KIND_GRANTED EventKind = 2
+	// A lease ended without a report; lease_end_reason says why.
+	EventKind_EVENT_KIND_LEASE_ENDED EventKind = 3
+	// An attempt reported a failure. If the run ends with it, the terminal event follows in the same change.
 	EventKind_EVENT_KIND_ATTEMPT_FAILED EventKind = 4
-	EventKind_EVENT_KIND_COMPLETED      EventKind = 5
-	EventKind_EVENT_KIND_FAILED         EventKind = 6
-	EventKind_EVENT_KIND_CANCELLED      EventKind = 7
-	EventKind_EVENT_KIND_EXPIRED        EventKind = 8
-	EventKind_EVENT_KIND_QUARANTINED    EventKind = 9
-	EventKind_EVENT_KIND_RETRIED        EventKind = 10
-	EventKind_EVENT_KIND_PRUNED         EventKind = 11
-	EventKind_EVENT_KIND_QUEUE_CHANGED  EventKind = 12
+	// A success was recorded; attempt and agent_id name the winner. If it superseded a live lease,
+	// LEASE_ENDED for that one follows.
+	EventKind_EVENT_KIND_COMPLETED EventKind = 5
+	// The run ended FAILED.
+	EventKind_EVENT_KIND_FAILED EventKind = 6
+	// The run ended CANCELLED. If the task was running, LEASE_ENDED stands before it.
+	EventKind_EVENT_KIND_CANCELLED EventKind = 7
+	// The run ended EXPIRED.
+	EventKind_EVENT_KIND_EXPIRED EventKind = 8
+	// The run ended QUARANTINED.
+	EventKind_EVENT_KIND_QUARANTINED EventKind = 9
+	// A retry started a new run.
+	EventKind_EVENT_KIND_RETRIED EventKind = 10
+	// The task was forgotten at the end of its retention; its id may be used anew.
+	EventKind_EVENT_KIND_PRUNED EventKind = 11
+	// A queue was made, paused or resumed.
+	EventKind_EVENT_KIND_QUEUE_CHANGED EventKind = 12
 )
 
 // Enum value maps for EventKind.
@@ -101,21 +116,35 @@ func (EventKind) EnumDescriptor() ([]byte, []int) {
 	return file_stint_v1_event_proto_rawDescGZIP(), []int{0}
 }
 
+// Event is one entry of the coordinator's history, written in the same durable change as what it tells.
+// The life of a task that goes well is SUBMITTED, GRANTED, COMPLETED. Confirmations, extensions, progress
+// and the step to READY are not events; payloads and results are not in them.
 type Event struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	Sequence       int64                  `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	Time           *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
-	Kind           EventKind              `protobuf:"varint,3,opt,name=kind,proto3,enum=stint.v1.EventKind" json:"kind,omitempty"`
-	TaskId         string                 `protobuf:"bytes,4,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
-	Queue          string                 `protobuf:"bytes,5,opt,name=queue,proto3" json:"queue,omitempty"`
-	Run            int32                  `protobuf:"varint,6,opt,name=run,proto3" json:"run,omitempty"`
-	Attempt        int32                  `protobuf:"varint,7,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	AgentId        string                 `protobuf:"bytes,8,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
-	Reason         string                 `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
-	LeaseEndReason LeaseEndReason         `protobuf:"varint,10,opt,name=lease_end_reason,json=leaseEndReason,proto3,enum=stint.v1.LeaseEndReason" json:"lease_end_reason,omitempty"`
-	FailureClass   FailureClass           `protobuf:"varint,11,opt,name=failure_class,json=failureClass,proto3,enum=stint.v1.FailureClass" json:"failure_class,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rises by 1 with each event, from 1; the place to resume a watch from.
+	Sequence int64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// When it happened.
+	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	// What happened.
+	Kind EventKind `protobuf:"varint,3,opt,name=kind,proto3,enum=stint.v1.EventKind" json:"kind,omitempty"`
+	// The task; empty for QUEUE_CHANGED.
+	TaskId string `protobuf:"bytes,4,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	// The queue of the task, or the queue that changed.
+	Queue string `protobuf:"bytes,5,opt,name=queue,proto3" json:"queue,omitempty"`
+	// The run of the task, from 1; 0 for QUEUE_CHANGED.
+	Run int32 `protobuf:"varint,6,opt,name=run,proto3" json:"run,omitempty"`
+	// The attempt, from 1; 0 if the event is not about one.
+	Attempt int32 `protobuf:"varint,7,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// The agent of that attempt; empty if the event is not about one.
+	AgentId string `protobuf:"bytes,8,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
+	// Text for people, e.g. the reason given with a cancel; may be empty. Not for programs.
+	Reason string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Why the lease ended; set for LEASE_ENDED only.
+	LeaseEndReason LeaseEndReason `protobuf:"varint,10,opt,name=lease_end_reason,json=leaseEndReason,proto3,enum=stint.v1.LeaseEndReason" json:"lease_end_reason,omitempty"`
+	// The class of the failure, where the event tells of one.
+	FailureClass  FailureClass `protobuf:"varint,11,opt,name=failure_class,json=failureClass,proto3,enum=stint.v1.FailureClass" json:"failure_class,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Event) Reset() {

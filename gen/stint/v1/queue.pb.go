@@ -22,11 +22,17 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Queue is a named line of tasks. The queue `default` always exists; others are made by the first submit
+// to them and stay.
 type Queue struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Paused        bool                   `protobuf:"varint,2,opt,name=paused,proto3" json:"paused,omitempty"`
-	Status        *QueueStatus           `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the shape of an id.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// While true nothing of the queue is granted; submits, reports and all else go on. Changed by PauseQueue
+	// and ResumeQueue only.
+	Paused bool `protobuf:"varint,2,opt,name=paused,proto3" json:"paused,omitempty"`
+	// How the queue stands.
+	Status        *QueueStatus `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -82,10 +88,13 @@ func (x *Queue) GetStatus() *QueueStatus {
 	return nil
 }
 
+// QueueStatus is how a queue stands at the time of the call.
 type QueueStatus struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	Counts         *TaskCounts            `protobuf:"bytes,1,opt,name=counts,proto3" json:"counts,omitempty"`
-	OldestReadyAge *durationpb.Duration   `protobuf:"bytes,2,opt,name=oldest_ready_age,json=oldestReadyAge,proto3" json:"oldest_ready_age,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its tasks by state.
+	Counts *TaskCounts `protobuf:"bytes,1,opt,name=counts,proto3" json:"counts,omitempty"`
+	// How long its oldest READY task has been so; unset if there is none.
+	OldestReadyAge *durationpb.Duration `protobuf:"bytes,2,opt,name=oldest_ready_age,json=oldestReadyAge,proto3" json:"oldest_ready_age,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -134,19 +143,31 @@ func (x *QueueStatus) GetOldestReadyAge() *durationpb.Duration {
 	return nil
 }
 
+// TaskCounts counts tasks. At all times submitted is the sum of all others.
 type TaskCounts struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Submitted     int64                  `protobuf:"varint,1,opt,name=submitted,proto3" json:"submitted,omitempty"`
-	Blocked       int64                  `protobuf:"varint,2,opt,name=blocked,proto3" json:"blocked,omitempty"`
-	Scheduled     int64                  `protobuf:"varint,3,opt,name=scheduled,proto3" json:"scheduled,omitempty"`
-	Ready         int64                  `protobuf:"varint,4,opt,name=ready,proto3" json:"ready,omitempty"`
-	Running       int64                  `protobuf:"varint,5,opt,name=running,proto3" json:"running,omitempty"`
-	Completed     int64                  `protobuf:"varint,6,opt,name=completed,proto3" json:"completed,omitempty"`
-	Failed        int64                  `protobuf:"varint,7,opt,name=failed,proto3" json:"failed,omitempty"`
-	Cancelled     int64                  `protobuf:"varint,8,opt,name=cancelled,proto3" json:"cancelled,omitempty"`
-	Expired       int64                  `protobuf:"varint,9,opt,name=expired,proto3" json:"expired,omitempty"`
-	Quarantined   int64                  `protobuf:"varint,10,opt,name=quarantined,proto3" json:"quarantined,omitempty"`
-	Pruned        int64                  `protobuf:"varint,11,opt,name=pruned,proto3" json:"pruned,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// All tasks ever taken in.
+	Submitted int64 `protobuf:"varint,1,opt,name=submitted,proto3" json:"submitted,omitempty"`
+	// Waiting for the tasks that they depend on.
+	Blocked int64 `protobuf:"varint,2,opt,name=blocked,proto3" json:"blocked,omitempty"`
+	// Waiting for their not_before or the end of a back-off.
+	Scheduled int64 `protobuf:"varint,3,opt,name=scheduled,proto3" json:"scheduled,omitempty"`
+	// Waiting for an agent.
+	Ready int64 `protobuf:"varint,4,opt,name=ready,proto3" json:"ready,omitempty"`
+	// Held by an agent.
+	Running int64 `protobuf:"varint,5,opt,name=running,proto3" json:"running,omitempty"`
+	// Ended with a result.
+	Completed int64 `protobuf:"varint,6,opt,name=completed,proto3" json:"completed,omitempty"`
+	// Ended FAILED.
+	Failed int64 `protobuf:"varint,7,opt,name=failed,proto3" json:"failed,omitempty"`
+	// Ended CANCELLED.
+	Cancelled int64 `protobuf:"varint,8,opt,name=cancelled,proto3" json:"cancelled,omitempty"`
+	// Ended EXPIRED.
+	Expired int64 `protobuf:"varint,9,opt,name=expired,proto3" json:"expired,omitempty"`
+	// Ended QUARANTINED.
+	Quarantined int64 `protobuf:"varint,10,opt,name=quarantined,proto3" json:"quarantined,omitempty"`
+	// Forgotten at the end of their retention.
+	Pruned        int64 `protobuf:"varint,11,opt,name=pruned,proto3" json:"pruned,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

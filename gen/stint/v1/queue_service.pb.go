@@ -23,12 +23,16 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// CoordinatorRole is what a coordinator is to its ledger.
 type CoordinatorRole int32
 
 const (
+	// Never sent.
 	CoordinatorRole_COORDINATOR_ROLE_UNSPECIFIED CoordinatorRole = 0
-	CoordinatorRole_COORDINATOR_ROLE_ACTIVE      CoordinatorRole = 1
-	CoordinatorRole_COORDINATOR_ROLE_STANDBY     CoordinatorRole = 2
+	// The one that owns the queues and serves.
+	CoordinatorRole_COORDINATOR_ROLE_ACTIVE CoordinatorRole = 1
+	// Waits to take over, and serves nothing else until then.
+	CoordinatorRole_COORDINATOR_ROLE_STANDBY CoordinatorRole = 2
 )
 
 // Enum value maps for CoordinatorRole.
@@ -72,9 +76,11 @@ func (CoordinatorRole) EnumDescriptor() ([]byte, []int) {
 	return file_stint_v1_queue_service_proto_rawDescGZIP(), []int{0}
 }
 
+// GetQueueRequest names a queue.
 type GetQueueRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Queue         string                 `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	Queue         string `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -116,9 +122,11 @@ func (x *GetQueueRequest) GetQueue() string {
 	return ""
 }
 
+// GetQueueResponse is the queue.
 type GetQueueResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Queue         *Queue                 `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The queue.
+	Queue         *Queue `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -160,10 +168,13 @@ func (x *GetQueueResponse) GetQueue() *Queue {
 	return nil
 }
 
+// ListQueuesRequest asks for a page of queues.
 type ListQueuesRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	PageSize      int32                  `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	PageToken     string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Optional, 1 to 1,000; 0: 100. The most queues to answer.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Optional. The next_page_token of the page before; unset: the first page.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -212,10 +223,13 @@ func (x *ListQueuesRequest) GetPageToken() string {
 	return ""
 }
 
+// ListQueuesResponse is a page of queues.
 type ListQueuesResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Queues        []*Queue               `protobuf:"bytes,1,rep,name=queues,proto3" json:"queues,omitempty"`
-	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The queues, by name.
+	Queues []*Queue `protobuf:"bytes,1,rep,name=queues,proto3" json:"queues,omitempty"`
+	// Gets the next page; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -264,9 +278,11 @@ func (x *ListQueuesResponse) GetNextPageToken() string {
 	return ""
 }
 
+// PauseQueueRequest names a queue to pause.
 type PauseQueueRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Queue         string                 `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	Queue         string `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -308,9 +324,11 @@ func (x *PauseQueueRequest) GetQueue() string {
 	return ""
 }
 
+// PauseQueueResponse is the queue after the call.
 type PauseQueueResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Queue         *Queue                 `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The queue, paused.
+	Queue         *Queue `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -352,9 +370,11 @@ func (x *PauseQueueResponse) GetQueue() *Queue {
 	return nil
 }
 
+// ResumeQueueRequest names a queue to resume.
 type ResumeQueueRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Queue         string                 `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	Queue         string `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -396,9 +416,11 @@ func (x *ResumeQueueRequest) GetQueue() string {
 	return ""
 }
 
+// ResumeQueueResponse is the queue after the call.
 type ResumeQueueResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Queue         *Queue                 `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The queue, not paused.
+	Queue         *Queue `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -440,6 +462,7 @@ func (x *ResumeQueueResponse) GetQueue() *Queue {
 	return nil
 }
 
+// GetStatusRequest asks for the status; it has no fields.
 type GetStatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -476,17 +499,26 @@ func (*GetStatusRequest) Descriptor() ([]byte, []int) {
 	return file_stint_v1_queue_service_proto_rawDescGZIP(), []int{8}
 }
 
+// GetStatusResponse is how the coordinator stands.
 type GetStatusResponse struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	LedgerId       string                 `protobuf:"bytes,1,opt,name=ledger_id,json=ledgerId,proto3" json:"ledger_id,omitempty"`
-	Role           CoordinatorRole        `protobuf:"varint,2,opt,name=role,proto3,enum=stint.v1.CoordinatorRole" json:"role,omitempty"`
-	Version        string                 `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
-	Counts         *TaskCounts            `protobuf:"bytes,4,opt,name=counts,proto3" json:"counts,omitempty"`
-	NewestSequence int64                  `protobuf:"varint,5,opt,name=newest_sequence,json=newestSequence,proto3" json:"newest_sequence,omitempty"`
-	OldestSequence int64                  `protobuf:"varint,6,opt,name=oldest_sequence,json=oldestSequence,proto3" json:"oldest_sequence,omitempty"`
-	Uptime         *durationpb.Duration   `protobuf:"bytes,7,opt,name=uptime,proto3" json:"uptime,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names the ledger: random, made with it, and kept for its life. A report belongs to the ledger that
+	// granted its lease.
+	LedgerId string `protobuf:"bytes,1,opt,name=ledger_id,json=ledgerId,proto3" json:"ledger_id,omitempty"`
+	// What this coordinator is now.
+	Role CoordinatorRole `protobuf:"varint,2,opt,name=role,proto3,enum=stint.v1.CoordinatorRole" json:"role,omitempty"`
+	// The version of the program, for people.
+	Version string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	// The tasks of all queues.
+	Counts *TaskCounts `protobuf:"bytes,4,opt,name=counts,proto3" json:"counts,omitempty"`
+	// The sequence of the newest event; 0 if there is none.
+	NewestSequence int64 `protobuf:"varint,5,opt,name=newest_sequence,json=newestSequence,proto3" json:"newest_sequence,omitempty"`
+	// The sequence of the oldest event kept; 0 if there is none.
+	OldestSequence int64 `protobuf:"varint,6,opt,name=oldest_sequence,json=oldestSequence,proto3" json:"oldest_sequence,omitempty"`
+	// How long the coordinator has been in its role.
+	Uptime        *durationpb.Duration `protobuf:"bytes,7,opt,name=uptime,proto3" json:"uptime,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetStatusResponse) Reset() {

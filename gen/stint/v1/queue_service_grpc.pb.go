@@ -29,11 +29,50 @@ const (
 // QueueServiceClient is the client API for QueueService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// QueueService is for those who run the coordinator: how the queues stand, and stopping and starting them.
+//
+// Errors common to all calls are those of TaskService: FIELD_INVALID, SHUTTING_DOWN and INTERNAL. There
+// are no identities in this version: whoever reaches the port may call.
 type QueueServiceClient interface {
+	// GetQueue answers one queue with its counts.
+	//
+	// For operators. Reads only; may be repeated.
+	//
+	// Errors: QUEUE_NOT_FOUND (no such queue; the first submit to it makes it).
+	//
+	// grpcurl -plaintext -d '{"queue":"default"}' 127.0.0.1:7070 stint.v1.QueueService/GetQueue
 	GetQueue(ctx context.Context, in *GetQueueRequest, opts ...grpc.CallOption) (*GetQueueResponse, error)
+	// ListQueues answers all queues by name.
+	//
+	// For operators. Reads only; may be repeated.
+	//
+	// Errors: PAGE_TOKEN_INVALID (not a token of this call; begin without one).
+	//
+	// grpcurl -plaintext -d '{}' 127.0.0.1:7070 stint.v1.QueueService/ListQueues
 	ListQueues(ctx context.Context, in *ListQueuesRequest, opts ...grpc.CallOption) (*ListQueuesResponse, error)
+	// PauseQueue stops grants of the queue, durably, until ResumeQueue. What runs goes on, and submits and
+	// reports are taken as ever.
+	//
+	// For operators. May be repeated; a paused queue stays so.
+	//
+	// Errors: QUEUE_NOT_FOUND (no such queue; the first submit to it makes it).
+	//
+	// grpcurl -plaintext -d '{"queue":"default"}' 127.0.0.1:7070 stint.v1.QueueService/PauseQueue
 	PauseQueue(ctx context.Context, in *PauseQueueRequest, opts ...grpc.CallOption) (*PauseQueueResponse, error)
+	// ResumeQueue ends a pause.
+	//
+	// For operators. May be repeated; a queue that is not paused stays so.
+	//
+	// Errors: QUEUE_NOT_FOUND (no such queue; the first submit to it makes it).
+	//
+	// grpcurl -plaintext -d '{"queue":"default"}' 127.0.0.1:7070 stint.v1.QueueService/ResumeQueue
 	ResumeQueue(ctx context.Context, in *ResumeQueueRequest, opts ...grpc.CallOption) (*ResumeQueueResponse, error)
+	// GetStatus answers how the coordinator and its ledger stand.
+	//
+	// For operators. Reads only; may be repeated.
+	//
+	// grpcurl -plaintext -d '{}' 127.0.0.1:7070 stint.v1.QueueService/GetStatus
 	GetStatus(ctx context.Context, in *GetStatusRequest, opts ...grpc.CallOption) (*GetStatusResponse, error)
 }
 
@@ -98,11 +137,50 @@ func (c *queueServiceClient) GetStatus(ctx context.Context, in *GetStatusRequest
 // QueueServiceServer is the server API for QueueService service.
 // All implementations must embed UnimplementedQueueServiceServer
 // for forward compatibility.
+//
+// QueueService is for those who run the coordinator: how the queues stand, and stopping and starting them.
+//
+// Errors common to all calls are those of TaskService: FIELD_INVALID, SHUTTING_DOWN and INTERNAL. There
+// are no identities in this version: whoever reaches the port may call.
 type QueueServiceServer interface {
+	// GetQueue answers one queue with its counts.
+	//
+	// For operators. Reads only; may be repeated.
+	//
+	// Errors: QUEUE_NOT_FOUND (no such queue; the first submit to it makes it).
+	//
+	// grpcurl -plaintext -d '{"queue":"default"}' 127.0.0.1:7070 stint.v1.QueueService/GetQueue
 	GetQueue(context.Context, *GetQueueRequest) (*GetQueueResponse, error)
+	// ListQueues answers all queues by name.
+	//
+	// For operators. Reads only; may be repeated.
+	//
+	// Errors: PAGE_TOKEN_INVALID (not a token of this call; begin without one).
+	//
+	// grpcurl -plaintext -d '{}' 127.0.0.1:7070 stint.v1.QueueService/ListQueues
 	ListQueues(context.Context, *ListQueuesRequest) (*ListQueuesResponse, error)
+	// PauseQueue stops grants of the queue, durably, until ResumeQueue. What runs goes on, and submits and
+	// reports are taken as ever.
+	//
+	// For operators. May be repeated; a paused queue stays so.
+	//
+	// Errors: QUEUE_NOT_FOUND (no such queue; the first submit to it makes it).
+	//
+	// grpcurl -plaintext -d '{"queue":"default"}' 127.0.0.1:7070 stint.v1.QueueService/PauseQueue
 	PauseQueue(context.Context, *PauseQueueRequest) (*PauseQueueResponse, error)
+	// ResumeQueue ends a pause.
+	//
+	// For operators. May be repeated; a queue that is not paused stays so.
+	//
+	// Errors: QUEUE_NOT_FOUND (no such queue; the first submit to it makes it).
+	//
+	// grpcurl -plaintext -d '{"queue":"default"}' 127.0.0.1:7070 stint.v1.QueueService/ResumeQueue
 	ResumeQueue(context.Context, *ResumeQueueRequest) (*ResumeQueueResponse, error)
+	// GetStatus answers how the coordinator and its ledger stand.
+	//
+	// For operators. Reads only; may be repeated.
+	//
+	// grpcurl -plaintext -d '{}' 127.0.0.1:7070 stint.v1.QueueService/GetStatus
 	GetStatus(context.Context, *GetStatusRequest) (*GetStatusResponse, error)
 	mustEmbedUnimplementedQueueServiceServer()
 }

@@ -4,6 +4,23 @@
 // 	protoc        (unknown)
 // source: stint/v1/task.proto
 
+// The contract of stint. A task is one unit of work; it waits in a queue, is granted to an agent as a
+// lease, and ends with a result or a failure that is recorded once.
+//
+//   submit --> BLOCKED --> SCHEDULED --> READY --> RUNNING --> COMPLETED
+//                                          ^          |
+//                                          +----------+--> FAILED, CANCELLED, EXPIRED, QUARANTINED
+//
+// A run is one passage of a task from submit or retry to a terminal state, an attempt is one grant of it
+// to one agent. Execution is at least once, recording exactly once.
+//
+// Shapes used throughout:
+//   id      [A-Za-z0-9][A-Za-z0-9._:-]{0,127}: task, queue, agent, instance and request ids
+//   label   key [A-Za-z0-9][A-Za-z0-9._/-]{0,62}, value [A-Za-z0-9._:/@+-]{0,128}, at most 32 of them
+//   money   US dollars, kept to the micro-dollar
+//   times   by the coordinator's clock, which never goes back; years 1 to 9999
+// Sizes are bytes of the encoded message.
+
 package stintv1
 
 import (
@@ -25,18 +42,30 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// TaskState is where the current run of a task stands. The last five are terminal: only RetryTask leads
+// out of them, and not out of COMPLETED.
 type TaskState int32
 
 const (
+	// Never sent.
 	TaskState_TASK_STATE_UNSPECIFIED TaskState = 0
-	TaskState_TASK_STATE_BLOCKED     TaskState = 1
-	TaskState_TASK_STATE_SCHEDULED   TaskState = 2
-	TaskState_TASK_STATE_READY       TaskState = 3
-	TaskState_TASK_STATE_RUNNING     TaskState = 4
-	TaskState_TASK_STATE_COMPLETED   TaskState = 5
-	TaskState_TASK_STATE_FAILED      TaskState = 6
-	TaskState_TASK_STATE_CANCELLED   TaskState = 7
-	TaskState_TASK_STATE_EXPIRED     TaskState = 8
+	// Waits for the tasks that it depends on.
+	TaskState_TASK_STATE_BLOCKED TaskState = 1
+	// Waits for its not_before, or for the end of a back-off.
+	TaskState_TASK_STATE_SCHEDULED TaskState = 2
+	// Waits for an agent.
+	TaskState_TASK_STATE_READY TaskState = 3
+	// An agent holds its lease.
+	TaskState_TASK_STATE_RUNNING TaskState = 4
+	// Succeeded; the result is recorded. Terminal.
+	TaskState_TASK_STATE_COMPLETED TaskState = 5
+	// Failed for good, by class or by the number of failures. Terminal.
+	TaskState_TASK_STATE_FAILED TaskState = 6
+	// Cancelled by a caller, or because a task that it depends on failed. Terminal.
+	TaskState_TASK_STATE_CANCELLED TaskState = 7
+	// Its expire_time passed before it succeeded. Terminal.
+	TaskState_TASK_STATE_EXPIRED TaskState = 8
+	// Five agents fell silent while they ran it: it may be what breaks them. Terminal.
 	TaskState_TASK_STATE_QUARANTINED TaskState = 9
 )
 
@@ -95,12 +124,16 @@ func (TaskState) EnumDescriptor() ([]byte, []int) {
 	return file_stint_v1_task_proto_rawDescGZIP(), []int{0}
 }
 
+// TaskView is how much of each task a list shows.
 type TaskView int32
 
 const (
+	// Not set: TASK_VIEW_BASIC.
 	TaskView_TASK_VIEW_UNSPECIFIED TaskView = 0
-	TaskView_TASK_VIEW_BASIC       TaskView = 1
-	TaskView_TASK_VIEW_FULL        TaskView = 2
+	// All but instruction, parameters and result.
+	TaskView_TASK_VIEW_BASIC TaskView = 1
+	// Everything.
+	TaskView_TASK_VIEW_FULL TaskView = 2
 )
 
 // Enum value maps for TaskView.
@@ -144,13 +177,19 @@ func (TaskView) EnumDescriptor() ([]byte, []int) {
 	return file_stint_v1_task_proto_rawDescGZIP(), []int{1}
 }
 
+// OnDependencyFailure is what becomes of a task when one that it depends on ends in FAILED, CANCELLED,
+// EXPIRED or QUARANTINED.
 type OnDependencyFailure int32
 
 const (
+	// Not set: ON_DEPENDENCY_FAILURE_CANCEL.
 	OnDependencyFailure_ON_DEPENDENCY_FAILURE_UNSPECIFIED OnDependencyFailure = 0
-	OnDependencyFailure_ON_DEPENDENCY_FAILURE_CANCEL      OnDependencyFailure = 1
-	OnDependencyFailure_ON_DEPENDENCY_FAILURE_RUN         OnDependencyFailure = 2
-	OnDependencyFailure_ON_DEPENDENCY_FAILURE_WAIT        OnDependencyFailure = 3
+	// It becomes CANCELLED with class DEPENDENCY_FAILED, and so do those that depend on it in turn.
+	OnDependencyFailure_ON_DEPENDENCY_FAILURE_CANCEL OnDependencyFailure = 1
+	// The failed one counts as done, and the task runs all the same.
+	OnDependencyFailure_ON_DEPENDENCY_FAILURE_RUN OnDependencyFailure = 2
+	// It stays BLOCKED until the failed one is retried and completes.
+	OnDependencyFailure_ON_DEPENDENCY_FAILURE_WAIT OnDependencyFailure = 3
 )
 
 // Enum value maps for OnDependencyFailure.
@@ -196,13 +235,18 @@ func (OnDependencyFailure) EnumDescriptor() ([]byte, []int) {
 	return file_stint_v1_task_proto_rawDescGZIP(), []int{2}
 }
 
+// Intensity is how hard the API should try.
 type Intensity int32
 
 const (
+	// Not set: INTENSITY_MEDIUM.
 	Intensity_INTENSITY_UNSPECIFIED Intensity = 0
-	Intensity_INTENSITY_LOW         Intensity = 1
-	Intensity_INTENSITY_MEDIUM      Intensity = 2
-	Intensity_INTENSITY_HIGH        Intensity = 3
+	// Quick and cheap.
+	Intensity_INTENSITY_LOW Intensity = 1
+	// The usual.
+	Intensity_INTENSITY_MEDIUM Intensity = 2
+	// Thorough.
+	Intensity_INTENSITY_HIGH Intensity = 3
 )
 
 // Enum value maps for Intensity.
@@ -248,12 +292,17 @@ func (Intensity) EnumDescriptor() ([]byte, []int) {
 	return file_stint_v1_task_proto_rawDescGZIP(), []int{3}
 }
 
+// UnknownOutcome is what follows when the API may or may not have done the work: a TIMEOUT, or an agent
+// that fell silent (LEASE_EXPIRED).
 type UnknownOutcome int32
 
 const (
+	// Not set: a TIMEOUT is final, after a LEASE_EXPIRED the run goes on.
 	UnknownOutcome_UNKNOWN_OUTCOME_UNSPECIFIED UnknownOutcome = 0
-	UnknownOutcome_UNKNOWN_OUTCOME_FAIL        UnknownOutcome = 1
-	UnknownOutcome_UNKNOWN_OUTCOME_RETRY       UnknownOutcome = 2
+	// Both are final: the work is never done twice.
+	UnknownOutcome_UNKNOWN_OUTCOME_FAIL UnknownOutcome = 1
+	// After both the run goes on, within max_attempts and the bound on lost leases.
+	UnknownOutcome_UNKNOWN_OUTCOME_RETRY UnknownOutcome = 2
 )
 
 // Enum value maps for UnknownOutcome.
@@ -297,26 +346,51 @@ func (UnknownOutcome) EnumDescriptor() ([]byte, []int) {
 	return file_stint_v1_task_proto_rawDescGZIP(), []int{4}
 }
 
+// FailureClass is the kind of a failure. It decides whether the task is tried again and whether the
+// failure counts to retry.max_attempts.
 type FailureClass int32
 
 const (
-	FailureClass_FAILURE_CLASS_UNSPECIFIED       FailureClass = 0
-	FailureClass_FAILURE_CLASS_CONNECT           FailureClass = 1
-	FailureClass_FAILURE_CLASS_TIMEOUT           FailureClass = 2
-	FailureClass_FAILURE_CLASS_RATE_LIMITED      FailureClass = 3
-	FailureClass_FAILURE_CLASS_OVERLOADED        FailureClass = 4
-	FailureClass_FAILURE_CLASS_AUTH              FailureClass = 5
-	FailureClass_FAILURE_CLASS_OUT_OF_CREDIT     FailureClass = 6
-	FailureClass_FAILURE_CLASS_INVALID_REQUEST   FailureClass = 7
-	FailureClass_FAILURE_CLASS_SERVER_ERROR      FailureClass = 8
-	FailureClass_FAILURE_CLASS_BAD_RESPONSE      FailureClass = 9
-	FailureClass_FAILURE_CLASS_TASK_FAILED       FailureClass = 10
-	FailureClass_FAILURE_CLASS_RESULT_TOO_LARGE  FailureClass = 11
-	FailureClass_FAILURE_CLASS_LEASE_EXPIRED     FailureClass = 12
-	FailureClass_FAILURE_CLASS_INTERNAL          FailureClass = 13
-	FailureClass_FAILURE_CLASS_CANCELLED         FailureClass = 14
+	// Not set: taken as FAILURE_CLASS_INTERNAL in a report; in an event, that it is not about a failure.
+	FailureClass_FAILURE_CLASS_UNSPECIFIED FailureClass = 0
+	// No connection: refused, name not found, TLS, or reset before the request was written. Tried again
+	// after a back-off; counts.
+	FailureClass_FAILURE_CLASS_CONNECT FailureClass = 1
+	// The request was sent and no answer came in time: the outcome is unknown. Final, or with
+	// UNKNOWN_OUTCOME_RETRY tried again after a back-off; counts.
+	FailureClass_FAILURE_CLASS_TIMEOUT FailureClass = 2
+	// The API asks for less (429). Tried again after retry_after or a back-off; 20 of these and OVERLOADED
+	// in a run cost nothing, the ones after them count.
+	FailureClass_FAILURE_CLASS_RATE_LIMITED FailureClass = 3
+	// The API has no capacity (503, 529). As RATE_LIMITED.
+	FailureClass_FAILURE_CLASS_OVERLOADED FailureClass = 4
+	// The API refuses the agent's credentials (401, 403). READY again at once, for any agent; does not
+	// count, but the third of these and OUT_OF_CREDIT in a run is final.
+	FailureClass_FAILURE_CLASS_AUTH FailureClass = 5
+	// The agent's account is empty (402, or 429 with insufficient_quota). As AUTH.
+	FailureClass_FAILURE_CLASS_OUT_OF_CREDIT FailureClass = 6
+	// The API will never take this request (400, 404, 413, 422). Final.
+	FailureClass_FAILURE_CLASS_INVALID_REQUEST FailureClass = 7
+	// The API broke (5xx otherwise). Tried again after a back-off; counts.
+	FailureClass_FAILURE_CLASS_SERVER_ERROR FailureClass = 8
+	// The API answered 200 without usable JSON or without a result. Final.
+	FailureClass_FAILURE_CLASS_BAD_RESPONSE FailureClass = 9
+	// The API answered that it tried and failed. Final.
+	FailureClass_FAILURE_CLASS_TASK_FAILED FailureClass = 10
+	// The result is larger than 1 MiB. Final.
+	FailureClass_FAILURE_CLASS_RESULT_TOO_LARGE FailureClass = 11
+	// The agent fell silent. Set by the coordinator only. Any agent may get the task next; counts as a lost
+	// lease, not to max_attempts. Final with UNKNOWN_OUTCOME_FAIL.
+	FailureClass_FAILURE_CLASS_LEASE_EXPIRED FailureClass = 12
+	// A fault of the agent, or a class that this coordinator does not know. Tried again after a back-off;
+	// counts.
+	FailureClass_FAILURE_CLASS_INTERNAL FailureClass = 13
+	// Someone cancelled the task. Set by the coordinator only.
+	FailureClass_FAILURE_CLASS_CANCELLED FailureClass = 14
+	// A task that it depends on failed. Set by the coordinator only.
 	FailureClass_FAILURE_CLASS_DEPENDENCY_FAILED FailureClass = 15
-	FailureClass_FAILURE_CLASS_DEADLINE          FailureClass = 16
+	// Its expire_time passed. Set by the coordinator only.
+	FailureClass_FAILURE_CLASS_DEADLINE FailureClass = 16
 )
 
 // Enum value maps for FailureClass.
@@ -388,18 +462,29 @@ func (FailureClass) EnumDescriptor() ([]byte, []int) {
 	return file_stint_v1_task_proto_rawDescGZIP(), []int{5}
 }
 
+// AttemptOutcome is how an attempt ended.
 type AttemptOutcome int32
 
 const (
+	// Never sent.
 	AttemptOutcome_ATTEMPT_OUTCOME_UNSPECIFIED AttemptOutcome = 0
-	AttemptOutcome_ATTEMPT_OUTCOME_RUNNING     AttemptOutcome = 1
-	AttemptOutcome_ATTEMPT_OUTCOME_SUCCEEDED   AttemptOutcome = 2
-	AttemptOutcome_ATTEMPT_OUTCOME_FAILED      AttemptOutcome = 3
-	AttemptOutcome_ATTEMPT_OUTCOME_LOST        AttemptOutcome = 4
-	AttemptOutcome_ATTEMPT_OUTCOME_RELEASED    AttemptOutcome = 5
+	// It has not ended.
+	AttemptOutcome_ATTEMPT_OUTCOME_RUNNING AttemptOutcome = 1
+	// Its result is the task's result.
+	AttemptOutcome_ATTEMPT_OUTCOME_SUCCEEDED AttemptOutcome = 2
+	// It reported a failure, or a result that cannot be recorded.
+	AttemptOutcome_ATTEMPT_OUTCOME_FAILED AttemptOutcome = 3
+	// Its lease ended without a report: the agent fell silent, was replaced by another instance, or went
+	// over the time of an attempt. A late success may still turn it into SUCCEEDED.
+	AttemptOutcome_ATTEMPT_OUTCOME_LOST AttemptOutcome = 4
+	// The agent gave it back.
+	AttemptOutcome_ATTEMPT_OUTCOME_RELEASED AttemptOutcome = 5
+	// The agent never confirmed the grant.
 	AttemptOutcome_ATTEMPT_OUTCOME_UNCONFIRMED AttemptOutcome = 6
-	AttemptOutcome_ATTEMPT_OUTCOME_CANCELLED   AttemptOutcome = 7
-	AttemptOutcome_ATTEMPT_OUTCOME_SUPERSEDED  AttemptOutcome = 8
+	// The task was cancelled while it ran.
+	AttemptOutcome_ATTEMPT_OUTCOME_CANCELLED AttemptOutcome = 7
+	// The success of an earlier attempt arrived while it ran.
+	AttemptOutcome_ATTEMPT_OUTCOME_SUPERSEDED AttemptOutcome = 8
 )
 
 // Enum value maps for AttemptOutcome.
@@ -455,20 +540,33 @@ func (AttemptOutcome) EnumDescriptor() ([]byte, []int) {
 	return file_stint_v1_task_proto_rawDescGZIP(), []int{6}
 }
 
+// LeaseEndReason is why a lease is not live. It is used by acks, outcomes, cancels and events.
 type LeaseEndReason int32
 
 const (
+	// Not set: the lease is live, or the message is not about an end.
 	LeaseEndReason_LEASE_END_REASON_UNSPECIFIED LeaseEndReason = 0
-	LeaseEndReason_LEASE_END_REASON_EXPIRED     LeaseEndReason = 1
+	// It was not extended in time.
+	LeaseEndReason_LEASE_END_REASON_EXPIRED LeaseEndReason = 1
+	// The grant was not confirmed in time.
 	LeaseEndReason_LEASE_END_REASON_UNCONFIRMED LeaseEndReason = 2
-	LeaseEndReason_LEASE_END_REASON_RELEASED    LeaseEndReason = 3
-	LeaseEndReason_LEASE_END_REASON_TIMED_OUT   LeaseEndReason = 4
-	LeaseEndReason_LEASE_END_REASON_REPLACED    LeaseEndReason = 5
-	LeaseEndReason_LEASE_END_REASON_CANCELLED   LeaseEndReason = 6
-	LeaseEndReason_LEASE_END_REASON_SUPERSEDED  LeaseEndReason = 7
-	LeaseEndReason_LEASE_END_REASON_TERMINAL    LeaseEndReason = 8
-	LeaseEndReason_LEASE_END_REASON_REPORTED    LeaseEndReason = 9
-	LeaseEndReason_LEASE_END_REASON_UNKNOWN     LeaseEndReason = 10
+	// The agent gave it back, left it out of two heartbeats in a row, or was drained.
+	LeaseEndReason_LEASE_END_REASON_RELEASED LeaseEndReason = 3
+	// The attempt went over its time, see Task.attempt_timeout.
+	LeaseEndReason_LEASE_END_REASON_TIMED_OUT LeaseEndReason = 4
+	// Another instance of the agent took over.
+	LeaseEndReason_LEASE_END_REASON_REPLACED LeaseEndReason = 5
+	// The task was cancelled.
+	LeaseEndReason_LEASE_END_REASON_CANCELLED LeaseEndReason = 6
+	// Another attempt's success completed the task.
+	LeaseEndReason_LEASE_END_REASON_SUPERSEDED LeaseEndReason = 7
+	// The task is in a terminal state other than COMPLETED and CANCELLED.
+	LeaseEndReason_LEASE_END_REASON_TERMINAL LeaseEndReason = 8
+	// The attempt has reported already.
+	LeaseEndReason_LEASE_END_REASON_REPORTED LeaseEndReason = 9
+	// Not a lease of this coordinator or not one of this kind: malformed, forged, of another agent, pruned,
+	// a session's lease in a unary call or the reverse.
+	LeaseEndReason_LEASE_END_REASON_UNKNOWN LeaseEndReason = 10
 )
 
 // Enum value maps for LeaseEndReason.
@@ -528,26 +626,56 @@ func (LeaseEndReason) EnumDescriptor() ([]byte, []int) {
 	return file_stint_v1_task_proto_rawDescGZIP(), []int{7}
 }
 
+// Task is one unit of work: what is to be done, its limits and what it depends on. Submitters write all
+// fields but `status`; reads show them with the defaults filled in. Instruction and parameters together
+// take at most 512 KiB.
 type Task struct {
-	state               protoimpl.MessageState `protogen:"open.v1"`
-	Id                  string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Queue               string                 `protobuf:"bytes,2,opt,name=queue,proto3" json:"queue,omitempty"`
-	Instruction         string                 `protobuf:"bytes,3,opt,name=instruction,proto3" json:"instruction,omitempty"`
-	Parameters          *structpb.Struct       `protobuf:"bytes,4,opt,name=parameters,proto3" json:"parameters,omitempty"`
-	DependsOn           []string               `protobuf:"bytes,5,rep,name=depends_on,json=dependsOn,proto3" json:"depends_on,omitempty"`
-	OnDependencyFailure OnDependencyFailure    `protobuf:"varint,6,opt,name=on_dependency_failure,json=onDependencyFailure,proto3,enum=stint.v1.OnDependencyFailure" json:"on_dependency_failure,omitempty"`
-	Budget              *Budget                `protobuf:"bytes,7,opt,name=budget,proto3" json:"budget,omitempty"`
-	Intensity           Intensity              `protobuf:"varint,8,opt,name=intensity,proto3,enum=stint.v1.Intensity" json:"intensity,omitempty"`
-	Priority            int32                  `protobuf:"varint,9,opt,name=priority,proto3" json:"priority,omitempty"`
-	NotBefore           *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=not_before,json=notBefore,proto3" json:"not_before,omitempty"`
-	ExpireTime          *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	AttemptTimeout      *durationpb.Duration   `protobuf:"bytes,12,opt,name=attempt_timeout,json=attemptTimeout,proto3" json:"attempt_timeout,omitempty"`
-	Retry               *RetryPolicy           `protobuf:"bytes,13,opt,name=retry,proto3" json:"retry,omitempty"`
-	Labels              map[string]string      `protobuf:"bytes,14,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Status              *TaskStatus            `protobuf:"bytes,15,opt,name=status,proto3" json:"status,omitempty"`
-	Requires            []string               `protobuf:"bytes,16,rep,name=requires,proto3" json:"requires,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Optional; unset: the coordinator makes a ULID, and each call makes a new task. Must have the shape of
+	// an id. A set id makes the submit repeatable: the same content again is the same task.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Optional; unset: `default`. Must have the shape of an id. A queue that does not exist is made, up to
+	// 10,000 of them.
+	Queue string `protobuf:"bytes,2,opt,name=queue,proto3" json:"queue,omitempty"`
+	// Optional. What the agent's API is asked to do, as text. Left out by TASK_VIEW_BASIC.
+	Instruction string `protobuf:"bytes,3,opt,name=instruction,proto3" json:"instruction,omitempty"`
+	// Optional. Further input for the API, e.g. `model`, `model_tier`, `temperature`; passed on as it is.
+	// Nested at most 30 deep; no NaN, no infinity, no value without a kind. Left out by TASK_VIEW_BASIC.
+	Parameters *structpb.Struct `protobuf:"bytes,4,opt,name=parameters,proto3" json:"parameters,omitempty"`
+	// Optional; at most 100 different task ids. The task stays BLOCKED until each of these is COMPLETED (or
+	// counts as done, see on_dependency_failure). Each must exist already or stand in the same call.
+	DependsOn []string `protobuf:"bytes,5,rep,name=depends_on,json=dependsOn,proto3" json:"depends_on,omitempty"`
+	// Optional; unset: ON_DEPENDENCY_FAILURE_CANCEL. What becomes of this task when one of depends_on ends
+	// in any terminal state but COMPLETED.
+	OnDependencyFailure OnDependencyFailure `protobuf:"varint,6,opt,name=on_dependency_failure,json=onDependencyFailure,proto3,enum=stint.v1.OnDependencyFailure" json:"on_dependency_failure,omitempty"`
+	// Optional; unset: 0.05 to 0.10 US dollars. What an attempt may spend; passed on to the API.
+	Budget *Budget `protobuf:"bytes,7,opt,name=budget,proto3" json:"budget,omitempty"`
+	// Optional; unset: INTENSITY_MEDIUM. How hard the API should try; passed on to it.
+	Intensity Intensity `protobuf:"varint,8,opt,name=intensity,proto3,enum=stint.v1.Intensity" json:"intensity,omitempty"`
+	// Optional, -100 to 100; unset: 0. A point is worth a head start of one minute over tasks that became
+	// ready at the same time, so that nothing starves.
+	Priority int32 `protobuf:"varint,9,opt,name=priority,proto3" json:"priority,omitempty"`
+	// Optional; unset: at once. Not granted before this time. A retry drops it.
+	NotBefore *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=not_before,json=notBefore,proto3" json:"not_before,omitempty"`
+	// Optional; unset: never. From this time on a task that is waiting becomes EXPIRED; one that is running
+	// goes on and becomes EXPIRED only if its lease ends without success. Must lie in the future and after
+	// not_before when a new task is submitted.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// Optional, 1 s to 24 h; unset: 120 s. How long one attempt may take, from the start of the API call.
+	// Over it the agent closes the call and reports FAILURE_CLASS_TIMEOUT; a lease is never extended past
+	// its grant + attempt_timeout + the length of the lease.
+	AttemptTimeout *durationpb.Duration `protobuf:"bytes,12,opt,name=attempt_timeout,json=attemptTimeout,proto3" json:"attempt_timeout,omitempty"`
+	// Optional; unset: the defaults of its fields. How often and when a failed attempt is tried again.
+	Retry *RetryPolicy `protobuf:"bytes,13,opt,name=retry,proto3" json:"retry,omitempty"`
+	// Optional; at most 32 labels. For filters; they mean nothing to the coordinator.
+	Labels map[string]string `protobuf:"bytes,14,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Output only: ignored on input, never a reason for refusal. Where the task stands.
+	Status *TaskStatus `protobuf:"bytes,15,opt,name=status,proto3" json:"status,omitempty"`
+	// Optional; at most 16 expressions `key=value`, e.g. `gpu=true`. Only an agent that has all of these
+	// labels is granted the task; unset: any agent.
+	Requires      []string `protobuf:"bytes,16,rep,name=requires,proto3" json:"requires,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Task) Reset() {
@@ -692,10 +820,15 @@ func (x *Task) GetRequires() []string {
 	return nil
 }
 
+// Budget is what one attempt of a task may spend. If both bounds are set, min_usd is at most max_usd.
 type Budget struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	MinUsd        *float64               `protobuf:"fixed64,1,opt,name=min_usd,json=minUsd,proto3,oneof" json:"min_usd,omitempty"`
-	MaxUsd        *float64               `protobuf:"fixed64,2,opt,name=max_usd,json=maxUsd,proto3,oneof" json:"max_usd,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Optional, 0 to 1,000,000 US dollars; unset: 0.05, or max_usd if that is less. What the API should
+	// spend at least. Rounded to micro-dollars.
+	MinUsd *float64 `protobuf:"fixed64,1,opt,name=min_usd,json=minUsd,proto3,oneof" json:"min_usd,omitempty"`
+	// Optional, 0 to 1,000,000 US dollars; unset: 0.10, or min_usd if that is more. What the API may spend
+	// at most. Rounded to micro-dollars.
+	MaxUsd        *float64 `protobuf:"fixed64,2,opt,name=max_usd,json=maxUsd,proto3,oneof" json:"max_usd,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -744,12 +877,20 @@ func (x *Budget) GetMaxUsd() float64 {
 	return 0
 }
 
+// RetryPolicy says how a failed attempt is tried again within one run. The delay before try n + 1 is
+// picked evenly from 0 to min(max_backoff, initial_backoff * 2^(n-1)).
 type RetryPolicy struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	MaxAttempts    int32                  `protobuf:"varint,1,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
-	InitialBackoff *durationpb.Duration   `protobuf:"bytes,2,opt,name=initial_backoff,json=initialBackoff,proto3" json:"initial_backoff,omitempty"`
-	MaxBackoff     *durationpb.Duration   `protobuf:"bytes,3,opt,name=max_backoff,json=maxBackoff,proto3" json:"max_backoff,omitempty"`
-	UnknownOutcome UnknownOutcome         `protobuf:"varint,4,opt,name=unknown_outcome,json=unknownOutcome,proto3,enum=stint.v1.UnknownOutcome" json:"unknown_outcome,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Optional, 1 to 100; 0: 3. The run ends FAILED when this many attempts have failed with a class that
+	// counts (see FailureClass). 1 means that the first failure is final.
+	MaxAttempts int32 `protobuf:"varint,1,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
+	// Optional, 0 to 1 h; unset: 1 s. The upper end of the first delay.
+	InitialBackoff *durationpb.Duration `protobuf:"bytes,2,opt,name=initial_backoff,json=initialBackoff,proto3" json:"initial_backoff,omitempty"`
+	// Optional, 0 to 24 h; unset: 60 s. The upper end of every delay.
+	MaxBackoff *durationpb.Duration `protobuf:"bytes,3,opt,name=max_backoff,json=maxBackoff,proto3" json:"max_backoff,omitempty"`
+	// Optional. What follows when nobody can tell whether the API did the work; unset: a TIMEOUT is final, a
+	// lost lease (LEASE_EXPIRED) is tried again.
+	UnknownOutcome UnknownOutcome `protobuf:"varint,4,opt,name=unknown_outcome,json=unknownOutcome,proto3,enum=stint.v1.UnknownOutcome" json:"unknown_outcome,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -812,22 +953,37 @@ func (x *RetryPolicy) GetUnknownOutcome() UnknownOutcome {
 	return UnknownOutcome_UNKNOWN_OUTCOME_UNSPECIFIED
 }
 
+// TaskStatus is where a task stands. Only the coordinator writes it.
 type TaskStatus struct {
-	state           protoimpl.MessageState `protogen:"open.v1"`
-	State           TaskState              `protobuf:"varint,1,opt,name=state,proto3,enum=stint.v1.TaskState" json:"state,omitempty"`
-	Run             int32                  `protobuf:"varint,2,opt,name=run,proto3" json:"run,omitempty"`
-	CreateTime      *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	ReadyTime       *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=ready_time,json=readyTime,proto3" json:"ready_time,omitempty"`
-	StartTime       *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
-	FinishTime      *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=finish_time,json=finishTime,proto3" json:"finish_time,omitempty"`
-	Result          *Result                `protobuf:"bytes,7,opt,name=result,proto3" json:"result,omitempty"`
-	Failure         *Failure               `protobuf:"bytes,8,opt,name=failure,proto3" json:"failure,omitempty"`
-	Lease           *CurrentLease          `protobuf:"bytes,9,opt,name=lease,proto3" json:"lease,omitempty"`
-	Attempts        []*Attempt             `protobuf:"bytes,10,rep,name=attempts,proto3" json:"attempts,omitempty"`
-	CountedFailures int32                  `protobuf:"varint,11,opt,name=counted_failures,json=countedFailures,proto3" json:"counted_failures,omitempty"`
-	LostLeases      int32                  `protobuf:"varint,12,opt,name=lost_leases,json=lostLeases,proto3" json:"lost_leases,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Always set.
+	State TaskState `protobuf:"varint,1,opt,name=state,proto3,enum=stint.v1.TaskState" json:"state,omitempty"`
+	// The current run, from 1; a retry starts the next.
+	Run int32 `protobuf:"varint,2,opt,name=run,proto3" json:"run,omitempty"`
+	// When the task was submitted.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When the current run became READY, or will; unset while it is BLOCKED.
+	ReadyTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=ready_time,json=readyTime,proto3" json:"ready_time,omitempty"`
+	// When the current run was granted first; unset before that.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// When the current run reached its terminal state; unset before that.
+	FinishTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=finish_time,json=finishTime,proto3" json:"finish_time,omitempty"`
+	// Set if and only if the state is COMPLETED and the view is not TASK_VIEW_BASIC.
+	Result *Result `protobuf:"bytes,7,opt,name=result,proto3" json:"result,omitempty"`
+	// Why the run ended; set in every terminal state but COMPLETED, cleared by a retry. CANCELLED carries
+	// the class CANCELLED or DEPENDENCY_FAILED, EXPIRED carries DEADLINE, QUARANTINED carries LEASE_EXPIRED,
+	// FAILED the last failure.
+	Failure *Failure `protobuf:"bytes,8,opt,name=failure,proto3" json:"failure,omitempty"`
+	// The lease that runs the task; set while RUNNING.
+	Lease *CurrentLease `protobuf:"bytes,9,opt,name=lease,proto3" json:"lease,omitempty"`
+	// All attempts of all runs, oldest first. What each cost is in its budget_used_usd.
+	Attempts []*Attempt `protobuf:"bytes,10,rep,name=attempts,proto3" json:"attempts,omitempty"`
+	// Failures of this run that count to retry.max_attempts.
+	CountedFailures int32 `protobuf:"varint,11,opt,name=counted_failures,json=countedFailures,proto3" json:"counted_failures,omitempty"`
+	// Leases of this run that ended because the agent fell silent; at 5 the task is QUARANTINED.
+	LostLeases    int32 `protobuf:"varint,12,opt,name=lost_leases,json=lostLeases,proto3" json:"lost_leases,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TaskStatus) Reset() {
@@ -944,13 +1100,19 @@ func (x *TaskStatus) GetLostLeases() int32 {
 	return 0
 }
 
+// CurrentLease shows the lease of a RUNNING task. The lease_id itself is known to its agent alone.
 type CurrentLease struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	AgentId       string                 `protobuf:"bytes,1,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
-	Attempt       int32                  `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	Progress      *float64               `protobuf:"fixed64,4,opt,name=progress,proto3,oneof" json:"progress,omitempty"`
-	Message       string                 `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The agent that holds the lease.
+	AgentId string `protobuf:"bytes,1,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
+	// The attempt that the lease runs, from 1.
+	Attempt int32 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// When the lease ends unless it is extended.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// How far the agent is, 0 to 1; unset if it has not said.
+	Progress *float64 `protobuf:"fixed64,4,opt,name=progress,proto3,oneof" json:"progress,omitempty"`
+	// What the agent said last about its progress, at most 256 bytes; may be empty.
+	Message       string `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1020,16 +1182,25 @@ func (x *CurrentLease) GetMessage() string {
 	return ""
 }
 
+// Attempt is one grant of the task to one agent.
 type Attempt struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Attempt       int32                  `protobuf:"varint,1,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	Run           int32                  `protobuf:"varint,2,opt,name=run,proto3" json:"run,omitempty"`
-	AgentId       string                 `protobuf:"bytes,3,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
-	StartTime     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
-	FinishTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=finish_time,json=finishTime,proto3" json:"finish_time,omitempty"`
-	Outcome       AttemptOutcome         `protobuf:"varint,6,opt,name=outcome,proto3,enum=stint.v1.AttemptOutcome" json:"outcome,omitempty"`
-	Failure       *Failure               `protobuf:"bytes,7,opt,name=failure,proto3" json:"failure,omitempty"`
-	BudgetUsedUsd *float64               `protobuf:"fixed64,8,opt,name=budget_used_usd,json=budgetUsedUsd,proto3,oneof" json:"budget_used_usd,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Numbered from 1 over all runs; a number is never used twice.
+	Attempt int32 `protobuf:"varint,1,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// The run that it belongs to.
+	Run int32 `protobuf:"varint,2,opt,name=run,proto3" json:"run,omitempty"`
+	// The agent that was granted it.
+	AgentId string `protobuf:"bytes,3,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
+	// When it was granted.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// When its lease ended; unset while that is live.
+	FinishTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=finish_time,json=finishTime,proto3" json:"finish_time,omitempty"`
+	// How it ended.
+	Outcome AttemptOutcome `protobuf:"varint,6,opt,name=outcome,proto3,enum=stint.v1.AttemptOutcome" json:"outcome,omitempty"`
+	// What was reported, or what the coordinator made of the end; set for FAILED and LOST.
+	Failure *Failure `protobuf:"bytes,7,opt,name=failure,proto3" json:"failure,omitempty"`
+	// What the attempt cost in US dollars, as reported; unset if the report did not say or none came.
+	BudgetUsedUsd *float64 `protobuf:"fixed64,8,opt,name=budget_used_usd,json=budgetUsedUsd,proto3,oneof" json:"budget_used_usd,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1120,13 +1291,21 @@ func (x *Attempt) GetBudgetUsedUsd() float64 {
 	return 0
 }
 
+// Result is what a successful attempt brought. At most 1 MiB in all, Structs nested at most 30 deep, no
+// NaN or infinity anywhere; a result beyond that is answered REPORT_OUTCOME_INVALID and the attempt is
+// recorded as failed. An empty Result is a success too.
 type Result struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
-	Output        *structpb.Struct       `protobuf:"bytes,2,opt,name=output,proto3" json:"output,omitempty"`
-	Model         string                 `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
-	BudgetUsedUsd *float64               `protobuf:"fixed64,4,opt,name=budget_used_usd,json=budgetUsedUsd,proto3,oneof" json:"budget_used_usd,omitempty"`
-	Usage         *structpb.Struct       `protobuf:"bytes,5,opt,name=usage,proto3" json:"usage,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Optional. The answer as text.
+	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	// Optional. The answer as data.
+	Output *structpb.Struct `protobuf:"bytes,2,opt,name=output,proto3" json:"output,omitempty"`
+	// Optional. The model that answered.
+	Model string `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
+	// Optional, 0 to 1,000,000 US dollars. What the attempt cost; unset: not known.
+	BudgetUsedUsd *float64 `protobuf:"fixed64,4,opt,name=budget_used_usd,json=budgetUsedUsd,proto3,oneof" json:"budget_used_usd,omitempty"`
+	// Optional. What the API said of its consumption, e.g. tokens.
+	Usage         *structpb.Struct `protobuf:"bytes,5,opt,name=usage,proto3" json:"usage,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1196,13 +1375,21 @@ func (x *Result) GetUsage() *structpb.Struct {
 	return nil
 }
 
+// Failure says why an attempt or a run did not succeed.
 type Failure struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	FailureClass  FailureClass           `protobuf:"varint,1,opt,name=failure_class,json=failureClass,proto3,enum=stint.v1.FailureClass" json:"failure_class,omitempty"`
-	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	HttpStatus    int32                  `protobuf:"varint,3,opt,name=http_status,json=httpStatus,proto3" json:"http_status,omitempty"`
-	RetryAfter    *durationpb.Duration   `protobuf:"bytes,4,opt,name=retry_after,json=retryAfter,proto3" json:"retry_after,omitempty"`
-	BudgetUsedUsd *float64               `protobuf:"fixed64,5,opt,name=budget_used_usd,json=budgetUsedUsd,proto3,oneof" json:"budget_used_usd,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Decides what follows. In a report: unset, unknown, and the classes that only the coordinator sets are
+	// taken as FAILURE_CLASS_INTERNAL, never refused.
+	FailureClass FailureClass `protobuf:"varint,1,opt,name=failure_class,json=failureClass,proto3,enum=stint.v1.FailureClass" json:"failure_class,omitempty"`
+	// Optional. Text for people, beginning with the endpoint or the status; cut at 4 KiB, never refused.
+	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	// Optional, 0 to 999. The HTTP status that the API answered; 0: none.
+	HttpStatus int32 `protobuf:"varint,3,opt,name=http_status,json=httpStatus,proto3" json:"http_status,omitempty"`
+	// Optional, not negative; unset: the task's own back-off. How long the API asks to wait, for
+	// RATE_LIMITED and OVERLOADED; taken as at least 1 s and at most 1 h.
+	RetryAfter *durationpb.Duration `protobuf:"bytes,4,opt,name=retry_after,json=retryAfter,proto3" json:"retry_after,omitempty"`
+	// Optional, 0 to 1,000,000 US dollars. What the attempt cost all the same; unset: not known.
+	BudgetUsedUsd *float64 `protobuf:"fixed64,5,opt,name=budget_used_usd,json=budgetUsedUsd,proto3,oneof" json:"budget_used_usd,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1272,12 +1459,19 @@ func (x *Failure) GetBudgetUsedUsd() float64 {
 	return 0
 }
 
+// TaskFilter selects tasks: those that meet all conditions that are set. Empty, it selects every task
+// where that is allowed (ListTasks) and is refused where it would be rash (CancelTasks, RetryTasks).
 type TaskFilter struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Queue         string                 `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
-	States        []TaskState            `protobuf:"varint,2,rep,packed,name=states,proto3,enum=stint.v1.TaskState" json:"states,omitempty"`
-	Labels        map[string]string      `protobuf:"bytes,3,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	IdPrefix      string                 `protobuf:"bytes,4,opt,name=id_prefix,json=idPrefix,proto3" json:"id_prefix,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Optional; unset: any queue. A queue that does not exist has no tasks.
+	Queue string `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
+	// Optional; unset: any state. The task is in one of these.
+	States []TaskState `protobuf:"varint,2,rep,packed,name=states,proto3,enum=stint.v1.TaskState" json:"states,omitempty"`
+	// Optional; at most 32. The task has all of these labels with just these values.
+	Labels map[string]string `protobuf:"bytes,3,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Optional. The task's id begins with this; itself of the shape of an id.
+	IdPrefix string `protobuf:"bytes,4,opt,name=id_prefix,json=idPrefix,proto3" json:"id_prefix,omitempty"`
+	// Optional. The task's current run reached its terminal state after this time.
 	FinishedAfter *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=finished_after,json=finishedAfter,proto3" json:"finished_after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1379,11 +1573,11 @@ const file_stint_v1_task_proto_rawDesc = "" +
 	"\brequires\x18\x10 \x03(\tBJ\xbaHG\x92\x01D\x10\x10\"@r>2<^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}=[A-Za-z0-9._:/@+-]{0,128}$R\brequires\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa7\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc7\x02\n" +
 	"\x06Budget\x127\n" +
 	"\amin_usd\x18\x01 \x01(\x01B\x19\xbaH\x16\x12\x14@\x01\x19\x00\x00\x00\x00\x80\x84.A)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\x06minUsd\x88\x01\x01\x127\n" +
-	"\amax_usd\x18\x02 \x01(\x01B\x19\xbaH\x16\x12\x14@\x01\x19\x00\x00\x00\x00\x80\x84.A)\x00\x00\x00\x00\x00\x00\x00\x00H\x01R\x06maxUsd\x88\x01\x01:\x92\x01\xbaH\x8e\x01\x1a\x8b\x01\n" +
-	"\x15budget.min_within_max\x12(min_usd must not be greater than max_usd\x1aH!has(this.min_usd) || !has(this.max_usd) || this.min_usd <= this.max_usdB\n" +
+	"\amax_usd\x18\x02 \x01(\x01B\x19\xbaH\x16\x12\x14@\x01\x19\x00\x00\x00\x00\x80\x84.A)\x00\x00\x00\x00\x00\x00\x00\x00H\x01R\x06maxUsd\x88\x01\x01:\xb2\x01\xbaH\xae\x01\x1a\xab\x01\n" +
+	"\x15budget.min_within_max\x12Hmin_usd must not be greater than max_usd; lower min_usd or raise max_usd\x1aH!has(this.min_usd) || !has(this.max_usd) || this.min_usd <= this.max_usdB\n" +
 	"\n" +
 	"\b_min_usdB\n" +
 	"\n" +

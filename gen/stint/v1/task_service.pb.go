@@ -24,18 +24,28 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ExplanationCode is a cause for which a task is not running.
 type ExplanationCode int32
 
 const (
-	ExplanationCode_EXPLANATION_CODE_UNSPECIFIED       ExplanationCode = 0
-	ExplanationCode_EXPLANATION_CODE_TERMINAL          ExplanationCode = 1
-	ExplanationCode_EXPLANATION_CODE_RUNNING           ExplanationCode = 2
-	ExplanationCode_EXPLANATION_CODE_BLOCKED           ExplanationCode = 3
-	ExplanationCode_EXPLANATION_CODE_NOT_BEFORE        ExplanationCode = 4
-	ExplanationCode_EXPLANATION_CODE_BACKING_OFF       ExplanationCode = 5
-	ExplanationCode_EXPLANATION_CODE_QUEUE_PAUSED      ExplanationCode = 6
+	// Never sent.
+	ExplanationCode_EXPLANATION_CODE_UNSPECIFIED ExplanationCode = 0
+	// It has ended.
+	ExplanationCode_EXPLANATION_CODE_TERMINAL ExplanationCode = 1
+	// It is running.
+	ExplanationCode_EXPLANATION_CODE_RUNNING ExplanationCode = 2
+	// It waits for the tasks in task_ids.
+	ExplanationCode_EXPLANATION_CODE_BLOCKED ExplanationCode = 3
+	// Its not_before has not come.
+	ExplanationCode_EXPLANATION_CODE_NOT_BEFORE ExplanationCode = 4
+	// It failed and waits for the next try.
+	ExplanationCode_EXPLANATION_CODE_BACKING_OFF ExplanationCode = 5
+	// Its queue is paused.
+	ExplanationCode_EXPLANATION_CODE_QUEUE_PAUSED ExplanationCode = 6
+	// No agent is there that serves its queue and has the labels that it requires.
 	ExplanationCode_EXPLANATION_CODE_NO_MATCHING_AGENT ExplanationCode = 7
-	ExplanationCode_EXPLANATION_CODE_NO_FREE_AGENT     ExplanationCode = 8
+	// Agents that could run it are there, and all are busy or draining.
+	ExplanationCode_EXPLANATION_CODE_NO_FREE_AGENT ExplanationCode = 8
 )
 
 // Enum value maps for ExplanationCode.
@@ -91,9 +101,11 @@ func (ExplanationCode) EnumDescriptor() ([]byte, []int) {
 	return file_stint_v1_task_service_proto_rawDescGZIP(), []int{0}
 }
 
+// SubmitTaskRequest is one task to take in.
 type SubmitTaskRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Task          *Task                  `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	Task          *Task `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -135,10 +147,13 @@ func (x *SubmitTaskRequest) GetTask() *Task {
 	return nil
 }
 
+// SubmitTaskResponse is the task as it stands.
 type SubmitTaskResponse struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	Task           *Task                  `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
-	AlreadyExisted bool                   `protobuf:"varint,2,opt,name=already_existed,json=alreadyExisted,proto3" json:"already_existed,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The task with its id, the defaults filled in, and its status.
+	Task *Task `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
+	// True if the task was there before this call, with the same content.
+	AlreadyExisted bool `protobuf:"varint,2,opt,name=already_existed,json=alreadyExisted,proto3" json:"already_existed,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -187,9 +202,11 @@ func (x *SubmitTaskResponse) GetAlreadyExisted() bool {
 	return false
 }
 
+// SubmitTasksRequest is a batch of tasks to take in, all or none.
 type SubmitTasksRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Tasks         []*Task                `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required, 1 to 1,000. An id stands at most once.
+	Tasks         []*Task `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -231,9 +248,11 @@ func (x *SubmitTasksRequest) GetTasks() []*Task {
 	return nil
 }
 
+// SubmitTasksResponse says what became of each task.
 type SubmitTasksResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Results       []*SubmitTasksResult   `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each task, in the order of the request.
+	Results       []*SubmitTasksResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -275,10 +294,13 @@ func (x *SubmitTasksResponse) GetResults() []*SubmitTasksResult {
 	return nil
 }
 
+// SubmitTasksResult is what became of one task of the batch.
 type SubmitTasksResult struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	TaskId         string                 `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
-	AlreadyExisted bool                   `protobuf:"varint,2,opt,name=already_existed,json=alreadyExisted,proto3" json:"already_existed,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the task, also where the coordinator made it.
+	TaskId string `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	// True if the task was there before this call, with the same content.
+	AlreadyExisted bool `protobuf:"varint,2,opt,name=already_existed,json=alreadyExisted,proto3" json:"already_existed,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -327,9 +349,11 @@ func (x *SubmitTasksResult) GetAlreadyExisted() bool {
 	return false
 }
 
+// GetTaskRequest names a task.
 type GetTaskRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	TaskId        string                 `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	TaskId        string `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -371,9 +395,11 @@ func (x *GetTaskRequest) GetTaskId() string {
 	return ""
 }
 
+// GetTaskResponse is the task.
 type GetTaskResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Task          *Task                  `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The whole task.
+	Task          *Task `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -415,12 +441,17 @@ func (x *GetTaskResponse) GetTask() *Task {
 	return nil
 }
 
+// ListTasksRequest asks for a page of tasks.
 type ListTasksRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Filter        *TaskFilter            `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	View          TaskView               `protobuf:"varint,2,opt,name=view,proto3,enum=stint.v1.TaskView" json:"view,omitempty"`
-	PageSize      int32                  `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	PageToken     string                 `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Optional; unset or empty: all tasks.
+	Filter *TaskFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Optional; unset: TASK_VIEW_BASIC.
+	View TaskView `protobuf:"varint,2,opt,name=view,proto3,enum=stint.v1.TaskView" json:"view,omitempty"`
+	// Optional, 1 to 1,000; 0: 100. The most tasks to answer.
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Optional. The next_page_token of the page before, with the same filter; unset: the first page.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -483,10 +514,13 @@ func (x *ListTasksRequest) GetPageToken() string {
 	return ""
 }
 
+// ListTasksResponse is a page of tasks.
 type ListTasksResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Tasks         []*Task                `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`
-	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tasks; may be none while there is a token.
+	Tasks []*Task `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	// Gets the next page; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -535,10 +569,13 @@ func (x *ListTasksResponse) GetNextPageToken() string {
 	return ""
 }
 
+// WaitTaskRequest names a task to wait for.
 type WaitTaskRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	TaskId        string                 `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
-	Timeout       *durationpb.Duration   `protobuf:"bytes,2,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	TaskId string `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	// Optional, 0 to 50 s; unset: 50 s. How long to wait; 0 answers at once.
+	Timeout       *durationpb.Duration `protobuf:"bytes,2,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -587,9 +624,11 @@ func (x *WaitTaskRequest) GetTimeout() *durationpb.Duration {
 	return nil
 }
 
+// WaitTaskResponse is the task at the end of the wait.
 type WaitTaskResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Task          *Task                  `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The whole task, in a terminal state or not.
+	Task          *Task `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -631,11 +670,15 @@ func (x *WaitTaskResponse) GetTask() *Task {
 	return nil
 }
 
+// CancelTaskRequest names a task to cancel.
 type CancelTaskRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	TaskId        string                 `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
-	Run           int32                  `protobuf:"varint,2,opt,name=run,proto3" json:"run,omitempty"`
-	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	TaskId string `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	// Optional, from 1; 0: whichever run is current. If it is not the current run, nothing is changed.
+	Run int32 `protobuf:"varint,2,opt,name=run,proto3" json:"run,omitempty"`
+	// Optional, at most 256 bytes. Text for people; stands in the event and in the task's failure.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -691,9 +734,11 @@ func (x *CancelTaskRequest) GetReason() string {
 	return ""
 }
 
+// CancelTaskResponse is the task after the call.
 type CancelTaskResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Task          *Task                  `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The whole task.
+	Task          *Task `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -735,10 +780,15 @@ func (x *CancelTaskResponse) GetTask() *Task {
 	return nil
 }
 
+// RetryTaskRequest names a task to run again.
 type RetryTaskRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	TaskId        string                 `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
-	Run           int32                  `protobuf:"varint,2,opt,name=run,proto3" json:"run,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	TaskId string `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	// Optional, from 1; 0: whichever run is current. The run that has ended; if it is not the current one,
+	// nothing is changed.
+	Run int32 `protobuf:"varint,2,opt,name=run,proto3" json:"run,omitempty"`
+	// Optional; unset: none. The expire_time of the new run, in the future; the old one is dropped.
 	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -795,9 +845,11 @@ func (x *RetryTaskRequest) GetExpireTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// RetryTaskResponse is the task after the call.
 type RetryTaskResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Task          *Task                  `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The whole task.
+	Task          *Task `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -839,12 +891,17 @@ func (x *RetryTaskResponse) GetTask() *Task {
 	return nil
 }
 
+// CancelTasksRequest selects tasks to cancel.
 type CancelTasksRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Filter        *TaskFilter            `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
-	ValidateOnly  bool                   `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
-	PageToken     string                 `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required, with at least one condition.
+	Filter *TaskFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Optional, at most 256 bytes. As in CancelTask.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Optional. True: only count.
+	ValidateOnly bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Optional. The next_page_token of the call before, with the same filter; unset: from the beginning.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -907,11 +964,15 @@ func (x *CancelTasksRequest) GetPageToken() string {
 	return ""
 }
 
+// CancelTasksResponse counts the tasks of this call.
 type CancelTasksResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Matched       int32                  `protobuf:"varint,1,opt,name=matched,proto3" json:"matched,omitempty"`
-	Changed       int32                  `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`
-	NextPageToken string                 `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tasks that the filter selects.
+	Matched int32 `protobuf:"varint,1,opt,name=matched,proto3" json:"matched,omitempty"`
+	// Of those, tasks that were cancelled, or would be without validate_only.
+	Changed int32 `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`
+	// Goes on with the next tasks; empty at the end.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -967,12 +1028,17 @@ func (x *CancelTasksResponse) GetNextPageToken() string {
 	return ""
 }
 
+// RetryTasksRequest selects tasks to run again.
 type RetryTasksRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Filter        *TaskFilter            `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	ValidateOnly  bool                   `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
-	PageToken     string                 `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required, with at least one condition.
+	Filter *TaskFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Optional; unset: none. The expire_time of the new runs, in the future.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// Optional. True: only count.
+	ValidateOnly bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Optional. The next_page_token of the call before, with the same filter; unset: from the beginning.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1035,11 +1101,15 @@ func (x *RetryTasksRequest) GetPageToken() string {
 	return ""
 }
 
+// RetryTasksResponse counts the tasks of this call.
 type RetryTasksResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Matched       int32                  `protobuf:"varint,1,opt,name=matched,proto3" json:"matched,omitempty"`
-	Changed       int32                  `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`
-	NextPageToken string                 `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tasks that the filter selects.
+	Matched int32 `protobuf:"varint,1,opt,name=matched,proto3" json:"matched,omitempty"`
+	// Of those, tasks that got a new run, or would without validate_only.
+	Changed int32 `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`
+	// Goes on with the next tasks; empty at the end.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1095,9 +1165,11 @@ func (x *RetryTasksResponse) GetNextPageToken() string {
 	return ""
 }
 
+// ExplainTaskRequest names a task.
 type ExplainTaskRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	TaskId        string                 `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	TaskId        string `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1139,10 +1211,13 @@ func (x *ExplainTaskRequest) GetTaskId() string {
 	return ""
 }
 
+// ExplainTaskResponse says where a task stands and why.
 type ExplainTaskResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	State         TaskState              `protobuf:"varint,1,opt,name=state,proto3,enum=stint.v1.TaskState" json:"state,omitempty"`
-	Reasons       []*Explanation         `protobuf:"bytes,2,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its state now.
+	State TaskState `protobuf:"varint,1,opt,name=state,proto3,enum=stint.v1.TaskState" json:"state,omitempty"`
+	// All causes that apply, at least one.
+	Reasons       []*Explanation `protobuf:"bytes,2,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1191,11 +1266,16 @@ func (x *ExplainTaskResponse) GetReasons() []*Explanation {
 	return nil
 }
 
+// Explanation is one cause for which a task is not running, or that it does or need not.
 type Explanation struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Code          ExplanationCode        `protobuf:"varint,1,opt,name=code,proto3,enum=stint.v1.ExplanationCode" json:"code,omitempty"`
-	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	TaskIds       []string               `protobuf:"bytes,3,rep,name=task_ids,json=taskIds,proto3" json:"task_ids,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The cause.
+	Code ExplanationCode `protobuf:"varint,1,opt,name=code,proto3,enum=stint.v1.ExplanationCode" json:"code,omitempty"`
+	// The cause in words, with the names and figures that matter. Not for programs.
+	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	// The tasks that it waits for; for BLOCKED only, at most 100.
+	TaskIds []string `protobuf:"bytes,3,rep,name=task_ids,json=taskIds,proto3" json:"task_ids,omitempty"`
+	// When the cause passes by itself; unset if that is not known.
 	Until         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=until,proto3" json:"until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1259,12 +1339,19 @@ func (x *Explanation) GetUntil() *timestamppb.Timestamp {
 	return nil
 }
 
+// WatchEventsRequest says from where to watch and what. An event is sent if it meets all conditions that
+// are set.
 type WatchEventsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	AfterSequence *int64                 `protobuf:"varint,1,opt,name=after_sequence,json=afterSequence,proto3,oneof" json:"after_sequence,omitempty"`
-	Queue         string                 `protobuf:"bytes,2,opt,name=queue,proto3" json:"queue,omitempty"`
-	TaskIds       []string               `protobuf:"bytes,3,rep,name=task_ids,json=taskIds,proto3" json:"task_ids,omitempty"`
-	Kinds         []EventKind            `protobuf:"varint,4,rep,packed,name=kinds,proto3,enum=stint.v1.EventKind" json:"kinds,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Optional, not negative. The stream begins with the first event after this sequence; 0: with the oldest
+	// event kept; unset: with what happens from now on.
+	AfterSequence *int64 `protobuf:"varint,1,opt,name=after_sequence,json=afterSequence,proto3,oneof" json:"after_sequence,omitempty"`
+	// Optional; unset: all queues.
+	Queue string `protobuf:"bytes,2,opt,name=queue,proto3" json:"queue,omitempty"`
+	// Optional, at most 1,000; unset: all tasks, and events that are about none. A task need not exist.
+	TaskIds []string `protobuf:"bytes,3,rep,name=task_ids,json=taskIds,proto3" json:"task_ids,omitempty"`
+	// Optional; unset: all kinds.
+	Kinds         []EventKind `protobuf:"varint,4,rep,packed,name=kinds,proto3,enum=stint.v1.EventKind" json:"kinds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1327,10 +1414,13 @@ func (x *WatchEventsRequest) GetKinds() []EventKind {
 	return nil
 }
 
+// WatchEventsResponse is a step of the history.
 type WatchEventsResponse struct {
-	state            protoimpl.MessageState `protogen:"open.v1"`
-	Events           []*Event               `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
-	BookmarkSequence int64                  `protobuf:"varint,2,opt,name=bookmark_sequence,json=bookmarkSequence,proto3" json:"bookmark_sequence,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The events, rising; none if the message is only a bookmark.
+	Events []*Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	// The stream is complete up to here; give it as after_sequence to resume.
+	BookmarkSequence int64 `protobuf:"varint,2,opt,name=bookmark_sequence,json=bookmarkSequence,proto3" json:"bookmark_sequence,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }

@@ -35,17 +35,144 @@ const (
 // TaskServiceClient is the client API for TaskService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// TaskService is for those who have work done: it takes tasks in, shows them, cancels and retries them.
+//
+// What was answered OK is durable, and every later read shows it. There are no identities in this version:
+// whoever reaches the port may call.
+//
+// Every call may end with FIELD_INVALID (correct the named fields), REQUEST_TOO_LARGE (split the call),
+// SHUTTING_DOWN (repeat it) and INTERNAL (see the coordinator's log); the calls below name only what else
+// can happen. An error means that nothing was done, but for INTERNAL and a broken connection, where it is
+// unknown. The lines at the end of each comment can be run in this order against a fresh coordinator.
 type TaskServiceClient interface {
+	// SubmitTask takes one task in and answers it with the defaults filled in and its status.
+	//
+	// A task whose dependencies are done, or that has none, is granted as soon as an agent is free; if a
+	// dependency has failed already, the answer is OK and the task stands as on_dependency_failure says, e.g.
+	// CANCELLED. A queue that does not exist is made.
+	//
+	// For submitters. May be repeated if the task has an id: the same content again answers the task as it
+	// now is with already_existed, also after its expire_time or when its dependencies are forgotten, until
+	// its own retention ends. Without an id each call makes a new task.
+	//
+	// Errors: TASK_EXISTS (the id has other content; take another), DEPENDENCY_NOT_FOUND (submit the named
+	// tasks first), DEPENDENCY_CYCLE (it depends on itself), TOO_MANY_QUEUES (use an existing queue),
+	// QUEUE_FULL, DISK_FULL and TOO_MANY_LABEL_SETS (repeat after the delay in RetryInfo). FIELD_INVALID
+	// also for an expire_time in the past or not after not_before, and for parameters that are nested too
+	// deep or hold NaN or infinity.
+	//
+	// grpcurl -plaintext -d '{"task":{"id":"hello","instruction":"What is 2+2?"}}' 127.0.0.1:7070 stint.v1.TaskService/SubmitTask
 	SubmitTask(ctx context.Context, in *SubmitTaskRequest, opts ...grpc.CallOption) (*SubmitTaskResponse, error)
+	// SubmitTasks takes up to 1,000 tasks in, all or none, in one durable change. They may depend on each
+	// other in any order, without a circle. Answers one result per task, in the order of the request.
+	//
+	// For submitters. May be repeated if all tasks have ids; tasks without one are made anew by each call.
+	// One task that exists with other content refuses them all.
+	//
+	// Errors: as SubmitTask, with paths like `tasks[3].depends_on[0]`, and TASK_ID_REPEATED (an id stands
+	// twice in the call; drop one).
+	//
+	// grpcurl -plaintext -d '{"tasks":[{"id":"a","instruction":"List three rivers"},{"id":"b","instruction":"Sum up","depends_on":["a"],"on_dependency_failure":"ON_DEPENDENCY_FAILURE_WAIT"}]}' 127.0.0.1:7070 stint.v1.TaskService/SubmitTasks
 	SubmitTasks(ctx context.Context, in *SubmitTasksRequest, opts ...grpc.CallOption) (*SubmitTasksResponse, error)
+	// GetTask answers one task with everything known of it.
+	//
+	// For submitters. Reads only; may be repeated.
+	//
+	// Errors: TASK_NOT_FOUND (never submitted, or forgotten at the end of its retention).
+	//
+	// grpcurl -plaintext -d '{"task_id":"hello"}' 127.0.0.1:7070 stint.v1.TaskService/GetTask
 	GetTask(ctx context.Context, in *GetTaskRequest, opts ...grpc.CallOption) (*GetTaskResponse, error)
+	// ListTasks answers the tasks that a filter selects, newest first, or by id if the filter has id_prefix.
+	//
+	// One call looks at no more than 10,000 tasks and answers no more than 2 MiB, so a page may be short or
+	// even empty and still have a next_page_token; only an empty token is the end. Tasks that come or change
+	// between pages may be missed or shown in their newer state.
+	//
+	// For submitters. Reads only; may be repeated.
+	//
+	// Errors: PAGE_TOKEN_INVALID (the token is of another filter; begin without one).
+	//
+	// grpcurl -plaintext -d '{"filter":{"queue":"default","states":["TASK_STATE_READY"]},"view":"TASK_VIEW_FULL","page_size":20}' 127.0.0.1:7070 stint.v1.TaskService/ListTasks
 	ListTasks(ctx context.Context, in *ListTasksRequest, opts ...grpc.CallOption) (*ListTasksResponse, error)
+	// WaitTask answers the task as soon as it is in a terminal state, or as it is when the time is up; look
+	// at its state. A coordinator that shuts down answers as if the time were up.
+	//
+	// For submitters. Reads only; may be repeated, and is meant to be until the task is done.
+	//
+	// Errors: TASK_NOT_FOUND (never submitted or forgotten), TOO_MANY_WAITS (64 calls of the connection wait
+	// already; repeat after the delay, or use another connection).
+	//
+	// grpcurl -plaintext -d '{"task_id":"b","timeout":"1s"}' 127.0.0.1:7070 stint.v1.TaskService/WaitTask
 	WaitTask(ctx context.Context, in *WaitTaskRequest, opts ...grpc.CallOption) (*WaitTaskResponse, error)
+	// CancelTask ends the current run of a task as CANCELLED. If it is running, its agent is told to stop
+	// and its result, should it still come, is refused. Tasks that depend on it go by their
+	// on_dependency_failure. A task in a terminal state is answered OK and unchanged.
+	//
+	// For submitters. May be repeated; with `run` a repeat never touches a later run.
+	//
+	// Errors: TASK_NOT_FOUND (never submitted or forgotten).
+	//
+	// grpcurl -plaintext -d '{"task_id":"b","reason":"not needed"}' 127.0.0.1:7070 stint.v1.TaskService/CancelTask
 	CancelTask(ctx context.Context, in *CancelTaskRequest, opts ...grpc.CallOption) (*CancelTaskResponse, error)
+	// RetryTask starts a new run of a task in any terminal state but COMPLETED. Counts of failures and lost
+	// leases begin at 0, attempt numbers go on, not_before is dropped, dependencies are judged anew. Tasks
+	// that depend on it are not retried with it; those that wait for it go on waiting. A task that is not in
+	// a terminal state is answered OK and unchanged.
+	//
+	// For submitters. May be repeated; with `run` a repeat never starts a second run.
+	//
+	// Errors: TASK_NOT_FOUND (never submitted or forgotten), TASK_COMPLETED (it has its result; submit a new
+	// task), QUEUE_FULL, DISK_FULL and TOO_MANY_LABEL_SETS (repeat after the delay in RetryInfo).
+	//
+	// grpcurl -plaintext -d '{"task_id":"b"}' 127.0.0.1:7070 stint.v1.TaskService/RetryTask
 	RetryTask(ctx context.Context, in *RetryTaskRequest, opts ...grpc.CallOption) (*RetryTaskResponse, error)
+	// CancelTasks does as CancelTask to the tasks that a filter selects, at most 1,000 a call. Go on with
+	// next_page_token until it is empty. With validate_only it counts and changes nothing.
+	//
+	// For submitters. May be repeated: a task in a terminal state stays as it is.
+	//
+	// Errors: FIELD_INVALID for an empty filter (set a condition), PAGE_TOKEN_INVALID (the token is of
+	// another filter; begin without one).
+	//
+	// grpcurl -plaintext -d '{"filter":{"states":["TASK_STATE_READY"],"labels":{"team":"a"}},"validate_only":true}' 127.0.0.1:7070 stint.v1.TaskService/CancelTasks
 	CancelTasks(ctx context.Context, in *CancelTasksRequest, opts ...grpc.CallOption) (*CancelTasksResponse, error)
+	// RetryTasks does as RetryTask to the tasks that a filter selects, at most 1,000 a call; COMPLETED and
+	// live ones stay as they are. Go on with next_page_token until it is empty. With validate_only it counts
+	// and changes nothing.
+	//
+	// For submitters. May be repeated, but a task that has failed anew in between gets another run.
+	//
+	// Errors: FIELD_INVALID for an empty filter (set a condition), PAGE_TOKEN_INVALID (the token is of
+	// another filter; begin without one), QUEUE_FULL, DISK_FULL and TOO_MANY_LABEL_SETS (repeat after the
+	// delay in RetryInfo).
+	//
+	// grpcurl -plaintext -d '{"filter":{"states":["TASK_STATE_FAILED","TASK_STATE_QUARANTINED"]},"validate_only":true}' 127.0.0.1:7070 stint.v1.TaskService/RetryTasks
 	RetryTasks(ctx context.Context, in *RetryTasksRequest, opts ...grpc.CallOption) (*RetryTasksResponse, error)
+	// ExplainTask says why a task is not running now: every cause that applies, the plainest first.
+	//
+	// For submitters and operators. Reads only; may be repeated.
+	//
+	// Errors: TASK_NOT_FOUND (never submitted or forgotten).
+	//
+	// grpcurl -plaintext -d '{"task_id":"b"}' 127.0.0.1:7070 stint.v1.TaskService/ExplainTask
 	ExplainTask(ctx context.Context, in *ExplainTaskRequest, opts ...grpc.CallOption) (*ExplainTaskResponse, error)
+	// WatchEvents streams the coordinator's history, from a sequence on or from now on, until the caller
+	// ends it. Events rise strictly, without gap or repeat (but for what the filter leaves out), and all
+	// that one change brought about stand in one message.
+	//
+	// A bookmark comes at once, with every message, and every 15 s when nothing happens: all up to
+	// bookmark_sequence was sent or left out by the filter. After any end of the stream go on with
+	// after_sequence = the last bookmark, and nothing is missed or seen twice.
+	//
+	// For submitters and operators. Reads only; may be repeated.
+	//
+	// Errors: SEQUENCE_PRUNED (events after this sequence are gone; read the tasks anew and watch from
+	// newest_sequence of the metadata), SEQUENCE_AHEAD (the sequence is of another ledger; likewise),
+	// WATCHER_TOO_SLOW (cut because the caller read too slowly; resume after resume_after_sequence of the
+	// metadata), SHUTTING_DOWN (resume from the last bookmark).
+	//
+	// grpcurl -plaintext -d '{"after_sequence":0,"task_ids":["a","b"]}' 127.0.0.1:7070 stint.v1.TaskService/WatchEvents
 	WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error)
 }
 
@@ -179,17 +306,144 @@ type TaskService_WatchEventsClient = grpc.ServerStreamingClient[WatchEventsRespo
 // TaskServiceServer is the server API for TaskService service.
 // All implementations must embed UnimplementedTaskServiceServer
 // for forward compatibility.
+//
+// TaskService is for those who have work done: it takes tasks in, shows them, cancels and retries them.
+//
+// What was answered OK is durable, and every later read shows it. There are no identities in this version:
+// whoever reaches the port may call.
+//
+// Every call may end with FIELD_INVALID (correct the named fields), REQUEST_TOO_LARGE (split the call),
+// SHUTTING_DOWN (repeat it) and INTERNAL (see the coordinator's log); the calls below name only what else
+// can happen. An error means that nothing was done, but for INTERNAL and a broken connection, where it is
+// unknown. The lines at the end of each comment can be run in this order against a fresh coordinator.
 type TaskServiceServer interface {
+	// SubmitTask takes one task in and answers it with the defaults filled in and its status.
+	//
+	// A task whose dependencies are done, or that has none, is granted as soon as an agent is free; if a
+	// dependency has failed already, the answer is OK and the task stands as on_dependency_failure says, e.g.
+	// CANCELLED. A queue that does not exist is made.
+	//
+	// For submitters. May be repeated if the task has an id: the same content again answers the task as it
+	// now is with already_existed, also after its expire_time or when its dependencies are forgotten, until
+	// its own retention ends. Without an id each call makes a new task.
+	//
+	// Errors: TASK_EXISTS (the id has other content; take another), DEPENDENCY_NOT_FOUND (submit the named
+	// tasks first), DEPENDENCY_CYCLE (it depends on itself), TOO_MANY_QUEUES (use an existing queue),
+	// QUEUE_FULL, DISK_FULL and TOO_MANY_LABEL_SETS (repeat after the delay in RetryInfo). FIELD_INVALID
+	// also for an expire_time in the past or not after not_before, and for parameters that are nested too
+	// deep or hold NaN or infinity.
+	//
+	// grpcurl -plaintext -d '{"task":{"id":"hello","instruction":"What is 2+2?"}}' 127.0.0.1:7070 stint.v1.TaskService/SubmitTask
 	SubmitTask(context.Context, *SubmitTaskRequest) (*SubmitTaskResponse, error)
+	// SubmitTasks takes up to 1,000 tasks in, all or none, in one durable change. They may depend on each
+	// other in any order, without a circle. Answers one result per task, in the order of the request.
+	//
+	// For submitters. May be repeated if all tasks have ids; tasks without one are made anew by each call.
+	// One task that exists with other content refuses them all.
+	//
+	// Errors: as SubmitTask, with paths like `tasks[3].depends_on[0]`, and TASK_ID_REPEATED (an id stands
+	// twice in the call; drop one).
+	//
+	// grpcurl -plaintext -d '{"tasks":[{"id":"a","instruction":"List three rivers"},{"id":"b","instruction":"Sum up","depends_on":["a"],"on_dependency_failure":"ON_DEPENDENCY_FAILURE_WAIT"}]}' 127.0.0.1:7070 stint.v1.TaskService/SubmitTasks
 	SubmitTasks(context.Context, *SubmitTasksRequest) (*SubmitTasksResponse, error)
+	// GetTask answers one task with everything known of it.
+	//
+	// For submitters. Reads only; may be repeated.
+	//
+	// Errors: TASK_NOT_FOUND (never submitted, or forgotten at the end of its retention).
+	//
+	// grpcurl -plaintext -d '{"task_id":"hello"}' 127.0.0.1:7070 stint.v1.TaskService/GetTask
 	GetTask(context.Context, *GetTaskRequest) (*GetTaskResponse, error)
+	// ListTasks answers the tasks that a filter selects, newest first, or by id if the filter has id_prefix.
+	//
+	// One call looks at no more than 10,000 tasks and answers no more than 2 MiB, so a page may be short or
+	// even empty and still have a next_page_token; only an empty token is the end. Tasks that come or change
+	// between pages may be missed or shown in their newer state.
+	//
+	// For submitters. Reads only; may be repeated.
+	//
+	// Errors: PAGE_TOKEN_INVALID (the token is of another filter; begin without one).
+	//
+	// grpcurl -plaintext -d '{"filter":{"queue":"default","states":["TASK_STATE_READY"]},"view":"TASK_VIEW_FULL","page_size":20}' 127.0.0.1:7070 stint.v1.TaskService/ListTasks
 	ListTasks(context.Context, *ListTasksRequest) (*ListTasksResponse, error)
+	// WaitTask answers the task as soon as it is in a terminal state, or as it is when the time is up; look
+	// at its state. A coordinator that shuts down answers as if the time were up.
+	//
+	// For submitters. Reads only; may be repeated, and is meant to be until the task is done.
+	//
+	// Errors: TASK_NOT_FOUND (never submitted or forgotten), TOO_MANY_WAITS (64 calls of the connection wait
+	// already; repeat after the delay, or use another connection).
+	//
+	// grpcurl -plaintext -d '{"task_id":"b","timeout":"1s"}' 127.0.0.1:7070 stint.v1.TaskService/WaitTask
 	WaitTask(context.Context, *WaitTaskRequest) (*WaitTaskResponse, error)
+	// CancelTask ends the current run of a task as CANCELLED. If it is running, its agent is told to stop
+	// and its result, should it still come, is refused. Tasks that depend on it go by their
+	// on_dependency_failure. A task in a terminal state is answered OK and unchanged.
+	//
+	// For submitters. May be repeated; with `run` a repeat never touches a later run.
+	//
+	// Errors: TASK_NOT_FOUND (never submitted or forgotten).
+	//
+	// grpcurl -plaintext -d '{"task_id":"b","reason":"not needed"}' 127.0.0.1:7070 stint.v1.TaskService/CancelTask
 	CancelTask(context.Context, *CancelTaskRequest) (*CancelTaskResponse, error)
+	// RetryTask starts a new run of a task in any terminal state but COMPLETED. Counts of failures and lost
+	// leases begin at 0, attempt numbers go on, not_before is dropped, dependencies are judged anew. Tasks
+	// that depend on it are not retried with it; those that wait for it go on waiting. A task that is not in
+	// a terminal state is answered OK and unchanged.
+	//
+	// For submitters. May be repeated; with `run` a repeat never starts a second run.
+	//
+	// Errors: TASK_NOT_FOUND (never submitted or forgotten), TASK_COMPLETED (it has its result; submit a new
+	// task), QUEUE_FULL, DISK_FULL and TOO_MANY_LABEL_SETS (repeat after the delay in RetryInfo).
+	//
+	// grpcurl -plaintext -d '{"task_id":"b"}' 127.0.0.1:7070 stint.v1.TaskService/RetryTask
 	RetryTask(context.Context, *RetryTaskRequest) (*RetryTaskResponse, error)
+	// CancelTasks does as CancelTask to the tasks that a filter selects, at most 1,000 a call. Go on with
+	// next_page_token until it is empty. With validate_only it counts and changes nothing.
+	//
+	// For submitters. May be repeated: a task in a terminal state stays as it is.
+	//
+	// Errors: FIELD_INVALID for an empty filter (set a condition), PAGE_TOKEN_INVALID (the token is of
+	// another filter; begin without one).
+	//
+	// grpcurl -plaintext -d '{"filter":{"states":["TASK_STATE_READY"],"labels":{"team":"a"}},"validate_only":true}' 127.0.0.1:7070 stint.v1.TaskService/CancelTasks
 	CancelTasks(context.Context, *CancelTasksRequest) (*CancelTasksResponse, error)
+	// RetryTasks does as RetryTask to the tasks that a filter selects, at most 1,000 a call; COMPLETED and
+	// live ones stay as they are. Go on with next_page_token until it is empty. With validate_only it counts
+	// and changes nothing.
+	//
+	// For submitters. May be repeated, but a task that has failed anew in between gets another run.
+	//
+	// Errors: FIELD_INVALID for an empty filter (set a condition), PAGE_TOKEN_INVALID (the token is of
+	// another filter; begin without one), QUEUE_FULL, DISK_FULL and TOO_MANY_LABEL_SETS (repeat after the
+	// delay in RetryInfo).
+	//
+	// grpcurl -plaintext -d '{"filter":{"states":["TASK_STATE_FAILED","TASK_STATE_QUARANTINED"]},"validate_only":true}' 127.0.0.1:7070 stint.v1.TaskService/RetryTasks
 	RetryTasks(context.Context, *RetryTasksRequest) (*RetryTasksResponse, error)
+	// ExplainTask says why a task is not running now: every cause that applies, the plainest first.
+	//
+	// For submitters and operators. Reads only; may be repeated.
+	//
+	// Errors: TASK_NOT_FOUND (never submitted or forgotten).
+	//
+	// grpcurl -plaintext -d '{"task_id":"b"}' 127.0.0.1:7070 stint.v1.TaskService/ExplainTask
 	ExplainTask(context.Context, *ExplainTaskRequest) (*ExplainTaskResponse, error)
+	// WatchEvents streams the coordinator's history, from a sequence on or from now on, until the caller
+	// ends it. Events rise strictly, without gap or repeat (but for what the filter leaves out), and all
+	// that one change brought about stand in one message.
+	//
+	// A bookmark comes at once, with every message, and every 15 s when nothing happens: all up to
+	// bookmark_sequence was sent or left out by the filter. After any end of the stream go on with
+	// after_sequence = the last bookmark, and nothing is missed or seen twice.
+	//
+	// For submitters and operators. Reads only; may be repeated.
+	//
+	// Errors: SEQUENCE_PRUNED (events after this sequence are gone; read the tasks anew and watch from
+	// newest_sequence of the metadata), SEQUENCE_AHEAD (the sequence is of another ledger; likewise),
+	// WATCHER_TOO_SLOW (cut because the caller read too slowly; resume after resume_after_sequence of the
+	// metadata), SHUTTING_DOWN (resume from the last bookmark).
+	//
+	// grpcurl -plaintext -d '{"after_sequence":0,"task_ids":["a","b"]}' 127.0.0.1:7070 stint.v1.TaskService/WatchEvents
 	WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error
 	mustEmbedUnimplementedTaskServiceServer()
 }
