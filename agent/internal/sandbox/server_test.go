@@ -72,7 +72,8 @@ func TestRunServesUntilToldToEnd(t *testing.T) {
 func TestShutdownCutsWaitingCalls(t *testing.T) {
 	for name, cfg := range map[string]Config{"hang": {Hang: true}, "latency": {Latency: 24 * time.Hour}} {
 		t.Run(name, func(t *testing.T) {
-			came := signals{slog.DiscardHandler, "call waits", make(chan struct{}, 1)}
+			var log bytes.Buffer
+			came := signals{slog.NewTextHandler(&log, nil), "call waits", make(chan struct{}, 1)}
 			path := filepath.Join(t.TempDir(), "calls.jsonl")
 			cfg.CallLog, cfg.Logger = path, slog.New(debugging{came})
 			url, stop := start(t, newServer(t, cfg))
@@ -87,6 +88,9 @@ func TestShutdownCutsWaitingCalls(t *testing.T) {
 			<-came.seen
 			if err := stop(); err != nil {
 				t.Error(err)
+			}
+			if strings.Contains(log.String(), "slow callers cut") {
+				t.Error("cut only after the grace for slow callers")
 			}
 			if err := <-answered; err == nil {
 				t.Error("a waiting call was answered")
