@@ -1,0 +1,52 @@
+package outbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// tmpSuffix marks a file that is being written; one found at start was never an entry.
+const tmpSuffix = ".tmp"
+
+// writeFile puts data at path so that it is there whole or not at all, and stays there through a crash.
+func writeFile(path string, data []byte) (err error) {
+	tmp := path + tmpSuffix
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("outbox: write %s: %w", path, err), removeFile(tmp))
+		}
+	}()
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// removeFile removes path; that it is gone already is no error.
+func removeFile(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("outbox: remove: %w", err)
+	}
+	return nil
+}
+
+// makeDir makes a folder with its parents, and sees to it that it stays there through a crash.
+func makeDir(path string) error {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return fmt.Errorf("outbox: make folder: %w", err)
+	}
+	return syncDir(filepath.Dir(path))
+}
