@@ -150,13 +150,14 @@ type Message struct {
 
 // Out is one message to an agent; any combination of parts.
 type Out struct {
-	Grants       []Lease
-	Acks         []ReportAck
-	Cancels      []Cancel
-	HeartbeatAck int64 // 0: none
-	Drain        bool
-	DrainLeft    time.Duration
-	GoingAway    bool
+	Grants          []Lease
+	Acks            []ReportAck
+	Cancels         []Cancel
+	HasHeartbeatAck bool
+	HeartbeatAck    int64 // the heartbeat's number, which may be 0
+	Drain           bool
+	DrainLeft       time.Duration // 0: no bound
+	GoingAway       bool
 }
 
 // Cancel tells an agent to drop a lease.

@@ -1,0 +1,131 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/stint-dev/stint/coordinator/internal/queue"
+)
+
+// Acquire grants leases to a caller without a session; none is no error.
+func (e *Engine) Acquire(ctx context.Context, a Acquire) ([]Lease, error) {
+	if err := e.serving(); err != nil {
+		return nil, err
+	}
+	cmd := &queue.Acquire{
+		Agent: a.Agent, Request: a.Request, Max: a.Max, Length: a.Length, Wait: a.Wait,
+		Queues: a.Queues, Labels: a.Labels,
+	}
+	leases, err := e.acquire(ctx, cmd)
+	if err != nil {
+		e.tell(&queue.Abandon{Acquire: cmd}) // what was or would be granted goes back
+		return nil, err
+	}
+	return leases, nil
+}
+
+func (e *Engine) acquire(ctx context.Context, cmd *queue.Acquire) ([]Lease, error) {
+	if err := e.do(ctx, cmd); err != nil {
+		return nil, err
+	}
+	if cmd.Err != nil {
+		return nil, cmd.Err
+	}
+	leases, err := e.leases(ctx, cmd.Grants)
+	return leases, first(err, ctx.Err())
+}
+
+// Extend sets the ends of unary leases anew.
+func (e *Engine) Extend(ctx context.Context, x []Extension) ([]ExtendOutcome, error) {
+	if err := e.running(); err != nil {
+		return nil, err
+	}
+	cmd := &queue.ExtendLeases{Extensions: e.signer.extensions(x)}
+	if err := e.do(ctx, cmd); err != nil {
+		return nil, err
+	}
+	out := make([]ExtendOutcome, len(x))
+	for i := range x {
+		c := &cmd.Extensions[i]
+		out[i] = ExtendOutcome{LeaseID: x[i].LeaseID, Extended: c.Extended, Left: c.Left, End: c.End}
+	}
+	return out, nil
+}
+
+// Report takes reports of unary leases, and successes of any.
+func (e *Engine) Report(ctx context.Context, r []Report) ([]ReportAck, error) {
+	if err := e.running(); err != nil {
+		return nil, err
+	}
+	cmd := &queue.ReportLeases{Reports: e.signer.reports(r)}
+	if err := e.do(ctx, cmd); err != nil {
+		return nil, err
+	}
+	return acks(r, cmd.Reports), nil
+}
+
+// Release gives unary leases back.
+func (e *Engine) Release(ctx context.Context, r []Release) ([]ReleaseOutcome, error) {
+	if err := e.running(); err != nil {
+		return nil, err
+	}
+	cmd := &queue.ReleaseLeases{Releases: e.signer.releases(r)}
+	if err := e.do(ctx, cmd); err != nil {
+		return nil, err
+	}
+	out := make([]ReleaseOutcome, len(r))
+	for i := range r {
+		c := &cmd.Releases[i]
+		out[i] = ReleaseOutcome{LeaseID: r[i].LeaseID, Released: c.Released, End: c.End}
+	}
+	return out, nil
+}
+
+func (s *signer) extensions(in []Extension) []queue.Extension {
+	out := make([]queue.Extension, len(in))
+	for i := range in {
+		x := &in[i]
+		out[i] = queue.Extension{
+			Lease: s.ref(x.LeaseID), Progress: x.Progress, HasProgress: x.HasProgress, Message: x.Message,
+		}
+	}
+	return out
+}
+
+func (s *signer) reports(in []Report) []queue.Report {
+	out := make([]queue.Report, len(in))
+	for i := range in {
+		r := &in[i]
+		out[i] = queue.Report{
+			Lease: s.ref(r.LeaseID), Success: r.Success, Result: r.Result, Failure: r.Failure,
+			Cost: r.Cost, HasCost: r.HasCost, Digest: r.Digest, Invalid: r.Invalid,
+		}
+	}
+	return out
+}
+
+func (s *signer) releases(in []Release) []queue.Release {
+	out := make([]queue.Release, len(in))
+	for i := range in {
+		out[i] = queue.Release{Lease: s.ref(in[i].LeaseID), Started: in[i].Started}
+	}
+	return out
+}
+
+// acks are the answers to reports, under the ids that the agent used.
+func acks(in []Report, done []queue.Report) []ReportAck {
+	out := make([]ReportAck, len(in))
+	for i := range in {
+		d := &done[i]
+		out[i] = ReportAck{LeaseID: in[i].LeaseID, Ack: d.Ack, End: d.End, Message: d.Invalid}
+	}
+	return out
+}
+
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,54 @@
+package engine
+
+import "time"
+
+const (
+	// inFlight batches may be stepped and not yet durable: one that syncs, one that is applied
+	// meanwhile. More would only make batches smaller, and syncs more.
+	inFlight = 2
+
+	// backlog is how many calls may wait for the loop before their callers block.
+	backlog = 1024
+
+	// turnCalls and turnBytes end the gathering of one turn: a batch must stay far below what
+	// a ledger can write at once (4 GiB on Pebble), and a turn short against a heartbeat.
+	turnCalls = 1024
+	turnBytes = 16 << 20
+	// itemBytes is what a task or a report is taken to weigh besides its content.
+	itemBytes = 512
+
+	// turnsWaiting is how many turns may wait for the committer or the releaser; turns without
+	// a batch are not held back by inFlight.
+	turnsWaiting = 64
+
+	// window is how many messages of one session stream may be under way at once.
+	window = 32
+	// outboxItems is how many grants, acks and cancels may wait for one stream's reader: more
+	// than the largest message of an agent can call for.
+	outboxItems = 1 << 17
+	// outGrants and outItems bound one Out: a grant carries up to 512 KiB of payload.
+	outGrants = 64
+	outItems  = 4096
+
+	// ringEvents is how many of the newest events are kept for watchers that keep up.
+	ringEvents = 16384
+	// pageEvents is about how many events one read of the history gives.
+	pageEvents = 1000
+	// bookmarkEvery is how long a watcher hears nothing at most.
+	bookmarkEvery = 15 * time.Second
+
+	// taskTries is how often a read starts again when the task moved between memory and ledger.
+	taskTries = 4
+
+	// orphansPerGet and prunePerCall bound a look-up.
+	orphansPerGet = 10000
+	prunePerCall  = 1000
+
+	// retainEvery is the default pause between two rounds of retention.
+	retainEvery = time.Minute
+
+	// freeCheckEvery is how long a reading of the free disk space is believed.
+	freeCheckEvery = time.Second
+	// freeRetryAfter is when a submitter should ask again: disks are not emptied in a second.
+	freeRetryAfter = 10 * time.Second
+)

@@ -1,0 +1,147 @@
+package engine
+
+import (
+	"context"
+	"sync"
+
+	"github.com/stint-dev/stint/coordinator/internal/queue"
+)
+
+// Stream is one stream of a session. One goroutine may Send while another Receives. The session
+// outlives it: Close ends the stream alone.
+type Stream struct {
+	engine  *Engine
+	id      queue.StreamID
+	welcome Welcome
+	window  chan struct{} // a slot for each message under way
+	outbox  outbox
+	close   sync.Once
+}
+
+// Connect opens a stream and hands in its first message right behind. The first message counts
+// as a heartbeat that lists what is held, also if Beats is unset. Errors: *queue.Error
+// AGENT_ID_IN_USE, ErrStopping.
+func (e *Engine) Connect(ctx context.Context, h Hello) (*Stream, error) {
+	if err := e.serving(); err != nil {
+		return nil, err
+	}
+	s := e.streams.open(e)
+	hello := &queue.Connect{
+		Stream: s.id, Agent: h.Agent, Instance: h.Instance, Version: h.Version,
+		Labels: h.Labels, Queues: h.Queues, Slots: h.Slots,
+	}
+	s.window <- struct{}{}
+	first := newCall(hello)
+	first.next = s.call(h.First)
+	first.next.cmd.(*queue.Message).Beats = true
+	err := e.enqueue(ctx, first)
+	if err == nil {
+		err = e.await(ctx, first)
+	}
+	if err == nil {
+		err = hello.Err
+	}
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	s.welcome = Welcome{LedgerID: e.identity.ID, TTL: hello.TTL, Interval: hello.Interval}
+	return s, nil
+}
+
+// Welcome is what the agent is told first.
+func (s *Stream) Welcome() Welcome { return s.welcome }
+
+// Send hands a message in; what comes of it comes out of Receive. It blocks while too many are
+// under way. Errors: why the stream has ended (ErrReplaced, ErrTooSlow, ErrStopping), or that of
+// the context.
+func (s *Stream) Send(ctx context.Context, m Message) error {
+	if err := s.outbox.error(); err != nil {
+		return err
+	}
+	select {
+	case s.window <- struct{}{}:
+		return s.engine.enqueue(ctx, s.call(m))
+	case <-s.outbox.ended:
+		return s.outbox.error()
+	case <-ctx.Done():
+		return s.engine.cut(ctx)
+	}
+}
+
+// Receive waits until there is something to tell the agent, and gives all that is waiting, up to
+// the bounds of an Out. Errors are those of Send, or that of a look-up of payloads; after an
+// error the stream is to be closed.
+func (s *Stream) Receive(ctx context.Context) (Out, error) {
+	for {
+		out, grants, err := s.outbox.take()
+		if err != nil {
+			return Out{}, err
+		}
+		if len(grants) > 0 {
+			out.Grants, err = s.engine.leases(ctx, grants)
+			return out, err
+		}
+		if !out.empty() {
+			return out, nil
+		}
+		select {
+		case <-s.outbox.bell:
+		case <-s.outbox.ended:
+		case <-ctx.Done():
+			return Out{}, s.engine.cut(ctx)
+		}
+	}
+}
+
+// Close ends the stream. It may be called more than once.
+func (s *Stream) Close() {
+	s.close.Do(func() {
+		s.engine.streams.forget(s.id)
+		s.outbox.end(ErrStopping)
+		s.engine.tell(&queue.Disconnect{Stream: s.id})
+	})
+}
+
+// call translates a message. The answer goes to the outbox.
+func (s *Stream) call(m Message) *call {
+	sign := s.engine.signer
+	cmd := &queue.Message{
+		Stream: s.id, Reports: sign.reports(m.Reports), Releases: sign.releases(m.Releases),
+		Beats: m.Beats, RoundTrip: m.RoundTrip, Credit: m.Credit, Draining: m.Draining,
+	}
+	var unknown []Cancel // of ids that were never ours: the machine could not name them
+	for i, x := range sign.extensions(m.Held) {
+		if x.Lease == (queue.LeaseRef{}) {
+			unknown = append(unknown, Cancel{LeaseID: m.Held[i].LeaseID, Reason: queue.EndUnknown})
+			continue
+		}
+		cmd.Held = append(cmd.Held, x)
+	}
+	c := &call{cmd: cmd}
+	c.then = func() {
+		<-s.window
+		if c.err == nil {
+			s.answer(cmd, &m, unknown)
+		}
+	}
+	return c
+}
+
+// answer tells the agent what became of a message.
+func (s *Stream) answer(cmd *queue.Message, m *Message, cancels []Cancel) {
+	if cmd.Gone {
+		s.outbox.end(ErrReplaced)
+		return
+	}
+	out := Out{Acks: acks(m.Reports, cmd.Reports), Cancels: cancels}
+	for _, c := range cmd.Cancels {
+		if c.Lease != (queue.LeaseRef{}) {
+			out.Cancels = append(out.Cancels, Cancel{LeaseID: s.engine.signer.id(c.Lease), Reason: c.Reason})
+		}
+	}
+	if m.Beats {
+		out.HasHeartbeatAck, out.HeartbeatAck = true, m.Number
+	}
+	s.outbox.put(&out, nil)
+}

@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"sync"
+
+	"github.com/stint-dev/stint/coordinator/internal/queue"
+)
+
+// streams are the open ones, by id.
+type streams struct {
+	mu    sync.Mutex
+	last  queue.StreamID
+	byID  map[queue.StreamID]*Stream
+	going bool  // all are to be told that this coordinator leaves
+	err   error // set: the engine has stopped
+}
+
+func (r *streams) open(e *Engine) *Stream {
+	s := &Stream{engine: e, window: make(chan struct{}, window), outbox: newOutbox()}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last++
+	s.id = r.last
+	if r.byID == nil {
+		r.byID = make(map[queue.StreamID]*Stream)
+	}
+	r.byID[s.id] = s
+	if r.going {
+		s.outbox.put(&Out{GoingAway: true}, nil)
+	}
+	if r.err != nil {
+		s.outbox.end(r.err)
+	}
+	return s
+}
+
+func (r *streams) forget(id queue.StreamID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.byID, id)
+}
+
+// deliver passes on what the machine has for a stream. One that has gone hears nothing.
+func (r *streams) deliver(o *queue.StreamOut) {
+	r.mu.Lock()
+	s := r.byID[o.Stream]
+	r.mu.Unlock()
+	if s == nil {
+		return
+	}
+	out := Out{Drain: o.Drain, DrainLeft: o.Left}
+	for _, c := range o.Cancels {
+		out.Cancels = append(out.Cancels, Cancel{LeaseID: s.engine.signer.id(c.Lease), Reason: c.Reason})
+	}
+	s.outbox.put(&out, o.Grants)
+	if o.Close {
+		s.outbox.end(ErrReplaced)
+	}
+}
+
+// goAway tells all streams that this coordinator leaves.
+func (r *streams) goAway() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.going = true
+	for _, s := range r.byID {
+		s.outbox.put(&Out{GoingAway: true}, nil)
+	}
+}
+
+// end stops all streams, those to come too.
+func (r *streams) end(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = err
+	for _, s := range r.byID {
+		s.outbox.end(err)
+	}
+}
