@@ -14,7 +14,45 @@ type Command interface{ isCommand() }
 type Lookup struct {
 	Looked bool    // a look-up was made; what Known lacks is not in the ledger
 	Known  []Known // tasks found, and the parents of tasks to be retried
+
+	byID     map[string]int // built when first asked for
+	bySerial map[Serial]int
 }
+
+func (l *Lookup) find(id string) *Known {
+	if len(l.Known) == 0 {
+		return nil
+	}
+	if l.byID == nil {
+		l.byID = make(map[string]int, len(l.Known))
+		for i := range l.Known {
+			l.byID[l.Known[i].Spec.ID] = i
+		}
+	}
+	if i, ok := l.byID[id]; ok {
+		return &l.Known[i]
+	}
+	return nil
+}
+
+func (l *Lookup) findSerial(s Serial) *Known {
+	if len(l.Known) == 0 {
+		return nil
+	}
+	if l.bySerial == nil {
+		l.bySerial = make(map[Serial]int, len(l.Known))
+		for i := range l.Known {
+			l.bySerial[l.Known[i].Spec.Serial] = i
+		}
+	}
+	if i, ok := l.bySerial[s]; ok {
+		return &l.Known[i]
+	}
+	return nil
+}
+
+// Answer puts what a look-up found into the command.
+func (l *Lookup) Answer(known []Known) { *l = Lookup{Looked: true, Known: known} }
 
 // Submit makes tasks: all or none. Ids that the submitter chose, and the ids in DependsOn that
 // the batch does not hold itself, are looked up before the first Step.
@@ -216,8 +254,12 @@ type Prune struct {
 	Before   Instant // only tasks finished before this
 	EventsTo int64   // drop events up to this sequence; 0: none
 	// Reply
-	Pruned int
+	Pruned   int
+	Deferred []Serial // tasks kept because something live depends on them: try again later
 }
+
+// Quiesce ends all grants: this coordinator is about to stop.
+type Quiesce struct{}
 
 // Import brings tasks of an older system in, terminal ones included: all or none.
 type Import struct {
@@ -256,5 +298,6 @@ func (*Disconnect) isCommand()    {}
 func (*SetPaused) isCommand()     {}
 func (*Drain) isCommand()         {}
 func (*Prune) isCommand()         {}
+func (*Quiesce) isCommand()       {}
 func (*Import) isCommand()        {}
 func (*Read) isCommand()          {}

@@ -1,67 +1,275 @@
 package queue
 
-import "time"
+import (
+	"hash/maphash"
+	"time"
+)
 
 // Config is the machine's own settings; all must be set.
 type Config struct {
 	LeaseTTL     time.Duration // shortest lease of a session
 	GrantTimeout time.Duration // an unconfirmed session grant goes back after it
-	MaxLive      int           // tasks not terminal
-	Jitter       func(Serial, int32) uint64
+	MaxLive      int           // tasks that are not terminal
 }
 
+// cascadeBound is the number of dependents that one step settles, so that a parent with a
+// million children does not hold up everybody else.
+const cascadeBound = 1000
+
+// sessionShare is what each session adds to the lease length, so that the heartbeats of
+// many agents stay below a thousand a second.
+const sessionShare = 3 * time.Millisecond
+
+// DefaultQueue exists in every ledger.
+const DefaultQueue = "default"
+
 // Machine is the pure state machine. It is not safe for concurrent use.
-type Machine struct{}
+type Machine struct {
+	cfg  Config
+	head Head
+
+	// Times of the present step. mono is elapsed less all stalls; deadlines of leases,
+	// sessions and waits are told in it.
+	now     Instant
+	elapsed time.Duration
+	stalled time.Duration
+	mono    time.Duration
+	quiet   bool // no more grants
+
+	tasks      tasks
+	terms      intern[terms]
+	edges      slab[edge]
+	kids       map[Serial]kids
+	leases     slab[lease]
+	agents     map[string]*agent
+	byStream   map[StreamID]*agent
+	byNumber   map[uint64]*agent
+	agentsMade uint64
+	streams    int
+	requests   map[requestKey][]uint32
+	waiters    []*waiter
+
+	lines        []*line // from 1
+	lineByName   map[string]uint32
+	classes      []*class // from 1
+	classByKey   map[classKey]uint32
+	freeClasses  []uint32
+	labelSets    map[string]int
+	profiles     []*profile
+	profileByKey map[string]*profile
+
+	scheduled  heap     // SCHEDULED, by ready time
+	expiring   heap     // not terminal, by expire_time
+	leaseTimes heap     // leases whose clock runs, by deadline
+	silences   heap     // sessions, by when they count as silent
+	unreleased []uint32 // leases whose batch has not been released, in order
+
+	stirred []uint32   // classes with newly READY tasks
+	wanting []*profile // profiles with new takers
+	idle    []*profile // profiles with takers
+
+	cascade []settling // parents whose dependents are to be settled
+	stubs   []stub     // tasks that became terminal, until every look-up has seen it
+	past    map[AttemptKey]Attempt
+	pasts   []pastAttempt
+	gone    map[Serial]uint64 // pruned, and in which batch
+	goners  []gonerSerial
+
+	live       int
+	batch      *Batch
+	dirty      []uint32
+	dirtyLines []*line
+	out        Effects
+	outAt      map[StreamID]int
+
+	readyHolds, scheduledHolds, expireHolds, leaseHolds, silenceHolds func(heapItem) bool
+}
+
+type stub struct {
+	batch  uint64
+	handle uint32
+	serial Serial
+}
+
+type pastAttempt struct {
+	batch uint64
+	key   AttemptKey
+}
+
+type gonerSerial struct {
+	batch  uint64
+	serial Serial
+}
 
 // New gives a machine without tasks. Fill it with Restore…, then call Activate once.
-func New(c Config) *Machine { return nil }
+func New(c Config) *Machine {
+	m := &Machine{
+		cfg: c, head: Head{NextSerial: 1, Oldest: 1},
+		kids: map[Serial]kids{}, agents: map[string]*agent{}, byStream: map[StreamID]*agent{}, byNumber: map[uint64]*agent{},
+		requests: map[requestKey][]uint32{}, lines: make([]*line, 1), lineByName: map[string]uint32{},
+		classes: make([]*class, 1), classByKey: map[classKey]uint32{}, labelSets: map[string]int{},
+		profileByKey: map[string]*profile{}, past: map[AttemptKey]Attempt{}, gone: map[Serial]uint64{},
+		outAt: map[StreamID]int{},
+	}
+	m.tasks.seed = maphash.MakeSeed()
+	m.line(DefaultQueue)
+	m.readyHolds = func(it heapItem) bool {
+		t := m.tasks.at(it.handle)
+		return t.serial == Serial(it.serial) && t.state == Ready && t.order() == it.key
+	}
+	m.scheduledHolds = func(it heapItem) bool {
+		t := m.tasks.at(it.handle)
+		return t.serial == Serial(it.serial) && t.state == Scheduled && int64(t.ready) == it.key
+	}
+	m.expireHolds = func(it heapItem) bool {
+		t := m.tasks.at(it.handle)
+		return t.serial == Serial(it.serial) && !t.state.Terminal() && int64(t.expire) == it.key
+	}
+	m.leaseHolds = func(it heapItem) bool {
+		l := m.leases.at(it.handle)
+		return l.live && uint64(l.serial) == it.serial && l.attempt == it.extra && int64(l.deadline) == it.key
+	}
+	m.silenceHolds = func(it heapItem) bool { return m.byNumber[it.serial] != nil }
+	return m
+}
 
-// RestoreHead takes the ledger's head; first.
-func (m *Machine) RestoreHead(h Head) {}
+// Step advances to the input's times, takes its commands in order, then grants. Deadlines of
+// leases and sessions are looked at after the commands: what has arrived counts (L6).
+func (m *Machine) Step(in Input) Effects {
+	m.advance(in)
+	m.popScheduled()
+	m.popExpiring()
+	for _, c := range in.Commands {
+		m.apply(c)
+	}
+	m.popLeases()
+	m.popSilences()
+	m.settleKids()
+	m.match()
+	m.popWaiters()
+	return m.effects()
+}
 
-// RestoreQueue takes one stored queue; before the tasks.
-func (m *Machine) RestoreQueue(q QueueRecord) {}
+// advance takes the times of a step. A gap of more than a third of the lease length means
+// that the coordinator itself slept: it is added to every lease and session deadline (L7).
+func (m *Machine) advance(in Input) {
+	m.now = max(m.now, in.Now)
+	if gap := in.Elapsed - m.elapsed; gap > m.cfg.LeaseTTL/3 && m.clocks() {
+		m.stalled += gap
+	}
+	m.elapsed = max(m.elapsed, in.Elapsed)
+	m.mono = m.elapsed - m.stalled
+	m.startClocks(in.Released)
+	m.forgetEnded(in.Settled)
+}
 
-// RestoreTask takes one live record, in any order. It keeps nothing of l.
-func (m *Machine) RestoreTask(l *Live) error { return nil }
+// clocks tells whether any lease, session or wait is being timed.
+func (m *Machine) clocks() bool {
+	return m.leaseTimes.live > 0 || m.streams > 0 || len(m.waiters) > 0 || len(m.unreleased) > 0
+}
 
-// Orphans are the parents that restored BLOCKED tasks name and that are not live:
-// the caller looks their terminal states up and gives them to Activate.
-func (m *Machine) Orphans() []Serial { return nil }
+// forgetEnded drops what ended in batches that every look-up under way has seen.
+func (m *Machine) forgetEnded(settled uint64) {
+	for len(m.stubs) > 0 && m.stubs[0].batch <= settled {
+		s := m.stubs[0]
+		m.stubs = m.stubs[1:]
+		if t := m.tasks.at(s.handle); t.serial == s.serial && t.ended == s.batch {
+			m.removeStub(s.handle, t)
+		}
+	}
+	for len(m.pasts) > 0 && m.pasts[0].batch <= settled {
+		delete(m.past, m.pasts[0].key)
+		m.pasts = m.pasts[1:]
+	}
+	for len(m.goners) > 0 && m.goners[0].batch <= settled {
+		delete(m.gone, m.goners[0].serial)
+		m.goners = m.goners[1:]
+	}
+}
 
-// Activate starts the clocks: every live lease has its full length from elapsed zero.
-func (m *Machine) Activate(now Instant, parents map[Serial]State) error { return nil }
+func (m *Machine) removeStub(h uint32, t *task) {
+	if t.lease != 0 {
+		m.leases.put(t.lease)
+	}
+	m.tasks.remove(h)
+}
 
-// Step advances to the input's times, takes its commands in order, then grants.
-func (m *Machine) Step(in Input) Effects { return Effects{} }
+func (m *Machine) apply(c Command) {
+	switch c := c.(type) {
+	case *Submit:
+		m.submit(c)
+	case *Cancel:
+		m.cancel(c)
+	case *Rerun:
+		m.rerun(c)
+	case *ReportLeases:
+		m.reportLeases(c)
+	case *ReleaseLeases:
+		m.releaseLeases(c)
+	case *ExtendLeases:
+		m.extendLeases(c)
+	case *Acquire:
+		m.acquire(c)
+	case *Abandon:
+		m.abandon(c)
+	case *Connect:
+		m.connect(c)
+	case *Message:
+		m.message(c)
+	case *Disconnect:
+		m.disconnect(c)
+	case *SetPaused:
+		m.setPaused(c)
+	case *Drain:
+		m.drain(c)
+	case *Prune:
+		m.prune(c)
+	case *Import:
+		m.importTasks(c)
+	case *Quiesce:
+		m.quiesce()
+		m.done(c)
+	case *Read:
+		c.F(m)
+		m.done(c)
+	}
+}
 
-// Next is the elapsed time of the nearest deadline, and false if there is none:
-// the caller steps again by then.
-func (m *Machine) Next() (time.Duration, bool) { return 0, false }
+func (m *Machine) done(c Command)    { m.out.Done = append(m.out.Done, c) }
+func (m *Machine) missing(c Command) { m.out.Missing = append(m.out.Missing, c) }
 
-// Task gives a view of a task that the machine holds.
-func (m *Machine) Task(id string) (TaskView, bool) { return TaskView{}, false }
+// Next is the elapsed time of the nearest deadline, and false if there is none: the caller
+// steps again by then. While leases are timed it is never far, so that a stall can be told.
+func (m *Machine) Next() (time.Duration, bool) {
+	next, some := time.Duration(0), false
+	take := func(at time.Duration) {
+		if !some || at < next {
+			next, some = at, true
+		}
+	}
+	if it, ok := m.scheduled.top(m.scheduledHolds); ok {
+		take(m.elapsed + micros(it.key-int64(m.now)))
+	}
+	if it, ok := m.expiring.top(m.expireHolds); ok {
+		take(m.elapsed + micros(it.key-int64(m.now)))
+	}
+	if it, ok := m.leaseTimes.top(m.leaseHolds); ok {
+		take(time.Duration(it.key) + m.stalled)
+	}
+	if it, ok := m.silences.top(m.silenceHolds); ok {
+		take(time.Duration(it.key) + m.stalled)
+	}
+	for _, w := range m.waiters {
+		take(w.until + m.stalled)
+	}
+	if m.clocks() {
+		take(m.elapsed + m.cfg.LeaseTTL/6)
+	}
+	return next, some
+}
 
-// Lease gives the state of the task as a look-up by serial.
-func (m *Machine) TaskBySerial(s Serial) (TaskView, bool) { return TaskView{}, false }
-
-// Agents gives up to limit agents with ids after the given one, by id.
-func (m *Machine) Agents(after string, limit int) []AgentView { return nil }
-
-// Agent gives one agent.
-func (m *Machine) Agent(id string) (AgentView, bool) { return AgentView{}, false }
-
-// Queues gives up to limit queues with names after the given one, by name.
-func (m *Machine) Queues(after string, limit int) []QueueView { return nil }
-
-// Queue gives one queue.
-func (m *Machine) Queue(name string) (QueueView, bool) { return QueueView{}, false }
-
-// Counts are all queues together.
-func (m *Machine) Counts() Counts { return Counts{} }
-
-// Head is the head as of the last Step.
-func (m *Machine) Head() Head { return Head{} }
-
-// Explain says why a task that the machine holds is not running.
-func (m *Machine) Explain(id string) ([]Why, State, bool) { return nil, 0, false }
+// micros turns a distance of instants into a duration, without overflow.
+func micros(d int64) time.Duration {
+	const most = int64(time.Hour) * 24 * 365 / 1000
+	return time.Duration(min(d, most)) * time.Microsecond
+}

@@ -48,5 +48,6 @@ type Why struct {
 	Code    Explanation
 	Message string
 	Tasks   []string
+	Serials []Serial // tasks that only the ledger knows by id
 	Until   Instant
 }

@@ -1,0 +1,314 @@
+package queue
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// agent is a program that runs tasks: with a session, with leases of the unary calls, or both.
+type agent struct {
+	number    uint64
+	id        string
+	instance  string // of the session; empty: none
+	version   string
+	labels    []Label
+	queues    []string
+	slots     int32
+	stream    StreamID // 0: none
+	silent    bool     // the stream has said nothing for a lease length
+	greeted   bool     // the stream's first message has been taken
+	timed     bool     // it stands in silences
+	ttl       time.Duration
+	heard     time.Duration
+	heardAt   Instant
+	connected Instant
+	roundTrip time.Duration
+	beat      uint64
+	credit    int64 // running totals since welcome
+	granted   int64
+	draining  bool // it wants no more itself
+	drained   bool // an operator wants no more
+	drainBy   time.Duration
+	hasDrain  bool     // drainBy is set
+	leases    []uint32 // of the session
+	unary     int      // leases of the unary calls
+	taker     *taker
+}
+
+// busyRetry is when to try again with an agent id that another live instance has.
+const busyRetry = 5 * time.Second
+
+func (m *Machine) agent(id string) *agent {
+	a := m.agents[id]
+	if a == nil {
+		m.agentsMade++
+		a = &agent{id: id, number: m.agentsMade}
+		m.agents[id] = a
+		m.byNumber[a.number] = a
+	}
+	return a
+}
+
+// forgetAgent drops an agent that has neither a stream nor leases.
+func (m *Machine) forgetAgent(a *agent) {
+	if a.stream != 0 || len(a.leases) > 0 || a.unary > 0 || m.agents[a.id] != a {
+		return
+	}
+	m.dropTaker(a)
+	delete(m.agents, a.id)
+	delete(m.byNumber, a.number)
+	if a.timed {
+		m.silences.forget(m.silenceHolds)
+	}
+}
+
+// alive tells whether the agent's session has a stream that is heard of (L11).
+func (a *agent) alive() bool { return a.stream != 0 && !a.silent }
+
+func (m *Machine) connect(c *Connect) {
+	defer m.done(c)
+	a := m.agent(c.Agent)
+	if a.instance != "" && a.instance != c.Instance {
+		if a.alive() {
+			c.Err = &Error{
+				Reason: AgentIDInUse, Names: []string{c.Agent}, RetryAfter: busyRetry,
+				Detail: fmt.Sprintf("instance %s of this agent is connected; give each agent an id of its own, or wait until the other has gone", a.instance),
+			}
+			return
+		}
+		m.replaceInstance(a)
+		a = m.agent(c.Agent) // it may have been forgotten with its last lease
+	}
+	m.takeStream(a, c)
+	c.TTL, c.Interval = a.ttl, a.ttl/3
+}
+
+// replaceInstance ends the leases of an instance that another one takes over from.
+func (m *Machine) replaceInstance(a *agent) {
+	m.closeStream(a)
+	for _, n := range slices.Clone(a.leases) {
+		l := m.leases.at(n)
+		m.lose(l.task, m.tasks.at(l.task), EndReplaced)
+	}
+	a.instance, a.drained, a.hasDrain = "", false, false
+}
+
+// closeStream tells the old stream of an agent that it has been replaced.
+func (m *Machine) closeStream(a *agent) {
+	if a.stream == 0 {
+		return
+	}
+	m.tell(a.stream).Close = true
+	delete(m.byStream, a.stream)
+	m.streams--
+	a.stream = 0
+}
+
+func (m *Machine) takeStream(a *agent, c *Connect) {
+	m.closeStream(a)
+	m.streams++
+	m.byStream[c.Stream] = a
+	a.stream, a.instance, a.version = c.Stream, c.Instance, c.Version
+	a.labels, a.queues, a.slots = c.Labels, c.Queues, c.Slots
+	a.silent, a.greeted, a.draining = false, false, false
+	a.credit, a.granted = 0, 0
+	a.connected, a.heard, a.heardAt = m.now, m.mono, m.now
+	a.ttl = max(m.cfg.LeaseTTL, time.Duration(m.streams)*sessionShare)
+	m.dropTaker(a)
+	a.taker = &taker{agent: a, profile: m.takeProfile(c.Labels, c.Queues)}
+	if !a.timed {
+		a.timed = true
+		m.silences.push(heapItem{key: int64(a.heard + a.ttl), serial: a.number})
+	}
+	if a.drained {
+		m.tellDrain(a)
+	}
+}
+
+func (m *Machine) dropTaker(a *agent) {
+	if a.taker != nil {
+		a.taker.agent = nil
+		m.dropProfile(a.taker.profile)
+		a.taker = nil
+	}
+}
+
+func (m *Machine) disconnect(c *Disconnect) {
+	defer m.done(c)
+	a := m.byStream[c.Stream]
+	if a == nil {
+		return
+	}
+	delete(m.byStream, c.Stream)
+	m.streams--
+	a.stream = 0
+	m.dropTaker(a)
+	m.forgetAgent(a)
+}
+
+// message takes one message of a stream, part by part. A message that comes back from a
+// look-up has only the reports left that needed it.
+func (m *Machine) message(c *Message) {
+	a := m.byStream[c.Stream]
+	if a == nil && !c.Looked {
+		c.Gone = true
+		m.done(c)
+		return
+	}
+	again := c.Looked
+	if a == nil {
+		a = &agent{} // the stream went during the look-up: nothing live is its own
+	}
+	if m.reports(c.Reports, &c.Lookup, a) {
+		defer m.missing(c)
+	} else {
+		defer m.done(c)
+	}
+	if again {
+		return
+	}
+	a.heard, a.heardAt, a.silent = m.mono, m.now, false
+	for i := range c.Releases {
+		m.sessionRelease(a, &c.Releases[i])
+	}
+	if first := !a.greeted; c.Beats || first {
+		a.greeted = true
+		m.heartbeat(a, c, first)
+	}
+	if c.Credit > a.credit {
+		a.credit = c.Credit
+	}
+	if c.Draining {
+		a.draining = true
+	}
+	m.offer(a.taker)
+}
+
+// held gives the live lease of that ref if it is of this agent's session.
+func (m *Machine) held(a *agent, r LeaseRef) (uint32, *lease) {
+	_, t := m.tasks.findSerial(r.Serial)
+	if t == nil || t.state != Running || t.attempt != r.Attempt {
+		return 0, nil
+	}
+	l := m.leases.at(t.lease)
+	if l.agent != a || l.unary || l.instance != a.instance {
+		return 0, nil
+	}
+	return t.lease, l
+}
+
+func (m *Machine) sessionRelease(a *agent, r *Release) {
+	if _, l := m.held(a, r.Lease); l != nil {
+		m.back(l.task, m.tasks.at(l.task), OutcomeReleased, EndReleased)
+		r.Released = true
+	}
+}
+
+// heartbeat confirms and extends what the agent names, and gives up what it does not (L8, L9).
+func (m *Machine) heartbeat(a *agent, c *Message, first bool) {
+	a.beat++
+	if c.RoundTrip > 0 {
+		a.roundTrip = c.RoundTrip
+	}
+	for i := range c.Held {
+		x := &c.Held[i]
+		n, l := m.held(a, x.Lease)
+		if l == nil {
+			c.Cancels = append(c.Cancels, LeaseEnd{x.Lease, m.whyEnded(x.Lease)})
+			continue
+		}
+		l.beat, l.misses = a.beat, 0
+		m.confirm(n, l)
+		l.note(x)
+	}
+	for _, n := range slices.Clone(a.leases) {
+		m.missed(m.leases.at(n), a, first)
+	}
+}
+
+func (l *lease) note(x *Extension) {
+	if x.HasProgress {
+		l.progress, l.hasProg = x.Progress, true
+	}
+	if x.Message != "" {
+		l.message = x.Message
+	}
+}
+
+// maxMisses is the number of heartbeats in a row that may leave a held lease out; one might
+// have crossed the report on its way.
+const maxMisses = 2
+
+func (m *Machine) missed(l *lease, a *agent, first bool) {
+	if l.beat == a.beat {
+		return
+	}
+	t := m.tasks.at(l.task)
+	switch {
+	case !l.confirmed && first:
+		m.back(l.task, t, OutcomeUnconfirmed, EndUnconfirmed)
+	case l.confirmed:
+		if l.misses++; l.misses >= maxMisses {
+			m.back(l.task, t, OutcomeReleased, EndReleased)
+		}
+	}
+}
+
+// popSilences ends the leases of sessions that have not been heard of for their length. An
+// agent stands in the heap once; its time is brought up to date when it surfaces.
+func (m *Machine) popSilences() {
+	for {
+		it, ok := m.silences.top(m.silenceHolds)
+		if !ok || it.key > int64(m.mono) {
+			return
+		}
+		m.silences.pop()
+		a := m.byNumber[it.serial]
+		a.timed = false
+		if due := a.heard + a.ttl; due > m.mono {
+			a.timed = true
+			m.silences.push(heapItem{key: int64(due), serial: a.number})
+			continue
+		}
+		m.fellSilent(a)
+	}
+}
+
+func (m *Machine) fellSilent(a *agent) {
+	a.silent = true
+	for _, n := range slices.Clone(a.leases) {
+		if l := m.leases.at(n); l.confirmed {
+			m.lose(l.task, m.tasks.at(l.task), EndExpired)
+		}
+	}
+	if a.stream != 0 || len(a.leases) > 0 {
+		a.timed = true
+		m.silences.push(heapItem{key: int64(m.mono + a.ttl), serial: a.number})
+	}
+}
+
+func (m *Machine) drain(c *Drain) {
+	defer m.done(c)
+	a := m.agents[c.Agent]
+	if a == nil {
+		c.Err = agentNotFound(c.Agent)
+		return
+	}
+	a.drained, a.hasDrain, a.drainBy = true, c.Timeout > 0, m.mono+c.Timeout
+	if a.stream != 0 {
+		m.tellDrain(a)
+	}
+}
+
+func agentNotFound(id string) error {
+	return &Error{Reason: AgentNotFound, Names: []string{id}, Detail: "no agent of this id is connected or holds leases"}
+}
+
+func (m *Machine) tellDrain(a *agent) {
+	o := m.tell(a.stream)
+	o.Drain = true
+	if a.hasDrain {
+		o.Left = max(0, a.drainBy-m.mono)
+	}
+}

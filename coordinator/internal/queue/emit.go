@@ -1,0 +1,91 @@
+package queue
+
+// number is that of the batch being built.
+func (m *Machine) number() uint64 { return m.head.Batch + 1 }
+
+func (m *Machine) records() *Batch {
+	if m.batch == nil {
+		m.batch = &Batch{}
+	}
+	return m.batch
+}
+
+// emit appends an event; what the caller left out of e is taken from the task.
+func (m *Machine) emit(t *task, e Event) {
+	m.head.Newest++
+	e.Sequence, e.Time = m.head.Newest, m.now
+	if t != nil {
+		e.Task, e.Serial, e.Run = m.tasks.names.get(t.name), t.serial, t.run
+		if e.Queue == "" && t.class != 0 {
+			e.Queue = m.lineOf(t).name
+		}
+	}
+	b := m.records()
+	b.Events = append(b.Events, e)
+}
+
+func (m *Machine) lineOf(t *task) *line { return m.lines[m.classes[t.class].line] }
+
+// touch has the task's live record written with this batch.
+func (m *Machine) touch(h uint32, t *task) {
+	if !t.has(flagDirty) {
+		t.set(flagDirty, true)
+		m.dirty = append(m.dirty, h)
+	}
+}
+
+// effects closes the step: it turns what changed into records and hands everything over.
+func (m *Machine) effects() Effects {
+	for _, h := range m.dirty {
+		m.record(h)
+	}
+	m.dirty = m.dirty[:0]
+	for _, l := range m.dirtyLines {
+		l.dirty = false
+		m.records().Queues = append(m.records().Queues, QueueRecord{Name: l.name, Paused: l.paused, Counts: l.counts})
+	}
+	m.dirtyLines = m.dirtyLines[:0]
+	if b := m.batch; b != nil && !b.Empty() {
+		m.head.Batch++
+		m.head.Now = m.now
+		b.Head = m.head
+		m.out.Batch = b
+	}
+	out := m.out
+	out.More = len(m.cascade) > 0
+	m.out, m.batch = Effects{}, nil
+	clear(m.outAt)
+	return out
+}
+
+// record puts the live record of a task that changed.
+func (m *Machine) record(h uint32) {
+	t := m.tasks.at(h)
+	t.set(flagDirty, false)
+	if t.serial == 0 || t.state.Terminal() {
+		return
+	}
+	t.set(flagStored, true)
+	c, tm := m.classes[t.class], m.terms.at(t.terms)
+	l := Live{
+		Serial: t.serial, ID: m.tasks.names.get(t.name), Digest: t.digest, Queue: m.lines[c.line].name,
+		Priority: int32(t.priority), OnFailure: tm.onFailure, AttemptTimeout: tm.timeout, Retry: tm.retry,
+		Requires: c.requires, Parents: m.parents(t), Status: t.status(),
+	}
+	if t.state == Running {
+		l.Grant = m.leases.at(t.lease).grant()
+	}
+	b := m.records()
+	b.Live = append(b.Live, l)
+}
+
+// tell gives the message that this step sends on a stream.
+func (m *Machine) tell(s StreamID) *StreamOut {
+	i, ok := m.outAt[s]
+	if !ok {
+		i = len(m.out.Streams)
+		m.outAt[s] = i
+		m.out.Streams = append(m.out.Streams, StreamOut{Stream: s})
+	}
+	return &m.out.Streams[i]
+}

@@ -1,0 +1,56 @@
+package queue
+
+// importTasks brings tasks of an older system in, all or none; terminal ones keep their
+// result or failure, with one attempt to their name.
+func (m *Machine) importTasks(c *Import) {
+	specs := make([]Spec, len(c.Tasks))
+	for i := range c.Tasks {
+		specs[i] = c.Tasks[i].Spec
+	}
+	existed, ok, err := m.repeats(specs, nil, &c.Lookup)
+	if !ok {
+		m.missing(c)
+		return
+	}
+	defer m.done(c)
+	if err == nil {
+		err = m.checkNew(specs, existed, &c.Lookup)
+	}
+	if err != nil {
+		c.Err = err
+		return
+	}
+	c.Existed = existed
+	next, made := 0, m.makeAll(specs, existed, &c.Lookup)
+	for i := range c.Tasks {
+		if existed[i] {
+			continue
+		}
+		h := made[next]
+		next++
+		if c.Tasks[i].State.Terminal() {
+			m.finishImported(h, m.tasks.at(h), &c.Tasks[i])
+		} else {
+			m.enter(h, m.tasks.at(h))
+		}
+	}
+}
+
+func (m *Machine) finishImported(h uint32, t *task, x *Imported) {
+	t.attempt, t.start = 1, x.Start
+	n, l := m.leases.take()
+	t.lease = n
+	a := Attempt{
+		Number: 1, Run: 1, Agent: x.Agent, Start: x.Start, Finish: x.Finish,
+		Outcome: OutcomeSucceeded, End: EndReported, Reported: true,
+	}
+	if x.State != Completed {
+		a.Outcome, a.Failure = OutcomeFailed, x.Failure
+	}
+	l.ended = a
+	m.finish(h, t, x.State, x.Failure, a, x.Result)
+	last := &m.batch.Terminal[len(m.batch.Terminal)-1]
+	if x.Finish != 0 {
+		last.Status.Finish = x.Finish
+	}
+}

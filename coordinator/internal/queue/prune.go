@@ -1,0 +1,41 @@
+package queue
+
+// prune forgets terminal tasks and old events. A task that is live again, or that something
+// live depends on, stays; the latter is deferred durably, since the events that would have
+// it looked at again go.
+func (m *Machine) prune(c *Prune) {
+	defer m.done(c)
+	for i := range c.Known {
+		k := &c.Known[i]
+		s := k.Spec.Serial
+		_, t := m.tasks.findSerial(s)
+		_, gone := m.gone[s]
+		if t != nil || gone || !k.Status.State.Terminal() || k.Status.Finish >= c.Before {
+			continue
+		}
+		b := m.records()
+		if _, needed := m.kids[s]; needed {
+			b.Deferred = append(b.Deferred, s)
+			c.Deferred = append(c.Deferred, s)
+			continue
+		}
+		b.Prune = append(b.Prune, Pruned{Serial: s, ID: k.Spec.ID, Spilled: k.mayHaveAttempts()})
+		m.gone[s] = m.number()
+		m.goners = append(m.goners, gonerSerial{m.number(), s})
+		l := m.touchLine(m.line(k.Spec.Queue))
+		l.counts.States[k.Status.State]--
+		l.counts.Pruned++
+		m.emit(nil, Event{Kind: EventPruned, Task: k.Spec.ID, Serial: s, Queue: k.Spec.Queue, Run: k.Status.Run})
+		c.Pruned++
+	}
+	if c.EventsTo > 0 && c.EventsTo >= m.head.Oldest {
+		m.records().PruneEventsTo = min(c.EventsTo, m.head.Newest)
+		m.head.Oldest = m.records().PruneEventsTo + 1
+	}
+}
+
+// mayHaveAttempts tells whether attempt records of the task may exist: a late report can
+// write one for any task but one that completed at its first attempt.
+func (k *Known) mayHaveAttempts() bool {
+	return k.Status.Spilled || k.Status.Attempt > 1 || k.Status.State != Completed && k.Status.Attempt > 0
+}

@@ -1,0 +1,158 @@
+package queue
+
+import "fmt"
+
+// rerun starts a new run of terminal tasks that did not complete. Each is looked up: what a
+// new run needs of its spec is not in memory.
+func (m *Machine) rerun(c *Rerun) {
+	if c.ExpireTime != 0 && c.ExpireTime <= m.now {
+		c.Err = &Error{Reason: FieldInvalid, Field: "expire_time", Detail: "must lie in the future"}
+		m.done(c)
+		return
+	}
+	for _, it := range c.Items {
+		if m.needsLook(it.ID, &c.Lookup) {
+			m.missing(c)
+			return
+		}
+	}
+	defer m.done(c)
+	for _, it := range c.Items {
+		changed, err := m.rerunTask(it, c)
+		if err != nil && len(c.Items) == 1 {
+			c.Err = err
+		}
+		if changed {
+			c.Changed++
+		}
+	}
+}
+
+// needsLook tells whether the ledger must be asked (again) before a task can be retried: it
+// is not held, or it ended after the look-up was made.
+func (m *Machine) needsLook(id string, lk *Lookup) bool {
+	_, t := m.tasks.find(id)
+	if t != nil && (!t.state.Terminal() || t.state == Completed) {
+		return false
+	}
+	if !lk.Looked {
+		return true
+	}
+	k, again := m.knownID(lk, id)
+	if t == nil {
+		return again || k != nil && !k.Status.State.Terminal()
+	}
+	return k == nil || !k.Status.State.Terminal() || k.Status.Run != t.run
+}
+
+func (m *Machine) rerunTask(it Choice, c *Rerun) (bool, error) {
+	h, t := m.tasks.find(it.ID)
+	k, _ := m.knownID(&c.Lookup, it.ID)
+	var state State
+	var run int32
+	switch {
+	case t != nil:
+		state, run = t.state, t.run
+	case k != nil:
+		state, run = k.Status.State, k.Status.Run
+	default:
+		return false, taskNotFound(it.ID)
+	}
+	switch {
+	case !state.Terminal() || it.Run != 0 && it.Run != run:
+		return false, nil
+	case state == Completed:
+		return false, &Error{
+			Reason: TaskCompleted, Names: []string{it.ID},
+			Detail: "a task that completed keeps its result; submit a new task to have it done again",
+		}
+	}
+	if err := m.checkRerun(k, &c.Lookup); err != nil {
+		return false, err
+	}
+	if t != nil {
+		m.removeStub(h, t)
+	}
+	m.revive(k, c)
+	return true, nil
+}
+
+func (m *Machine) checkRerun(k *Known, lk *Lookup) error {
+	var absent []string
+	for i, p := range k.Spec.Parents {
+		if _, ok := m.parentState(p, lk); !ok {
+			absent = append(absent, k.Spec.DependsOn[i])
+		}
+	}
+	if len(absent) > 0 {
+		return &Error{
+			Reason: DependencyNotFound, Names: absent,
+			Detail: "they were pruned since, so it cannot be told whether they completed; submit a new task instead",
+		}
+	}
+	one := []Spec{k.Spec}
+	return m.checkRoom(one, []bool{false}, 1)
+}
+
+func (m *Machine) parentState(p Serial, lk *Lookup) (State, bool) {
+	if _, t := m.tasks.findSerial(p); t != nil {
+		return terminalOnly(t.state), true
+	}
+	if k := m.knownSerial(lk, p); k != nil {
+		return terminalOnly(k.Status.State), true
+	}
+	return 0, false
+}
+
+// revive makes a terminal task live again: a new run, attempt numbers going on (L2).
+func (m *Machine) revive(k *Known, c *Rerun) {
+	s := &k.Spec
+	h, t := m.tasks.add(s.ID, s.Serial)
+	t.digest, t.create = s.Digest, k.Status.Create
+	t.run, t.attempt, t.expire = k.Status.Run+1, k.Status.Attempt, c.ExpireTime
+	t.set(flagSpilled, k.Status.Spilled || k.Final.Number != 0 || len(k.Attempts) > 0)
+	m.fill(t, s.Queue, s.Priority, s.Requires, terms{s.OnFailure, s.AttemptTimeout, s.Retry})
+	l := m.touchLine(m.classes[t.class].line)
+	l.counts.States[k.Status.State]--
+	m.watchExpiry(h, t)
+	b := m.records()
+	b.DropTerminal = append(b.DropTerminal, s.Serial)
+	m.keepFinal(k)
+	m.emit(t, Event{Kind: EventRetried, Reason: fmt.Sprintf("run %d after %s", t.run, stateNames[k.Status.State])})
+	for _, p := range s.Parents {
+		state, _ := m.parentState(p, &c.Lookup)
+		m.attach(h, p, state)
+	}
+	m.reopen(s.Serial)
+	m.enter(h, t)
+}
+
+// keepFinal stores the attempt that ended the last run on its own, unless a later report has.
+func (m *Machine) keepFinal(k *Known) {
+	if k.Final.Number == 0 {
+		return
+	}
+	key := AttemptKey{k.Spec.Serial, k.Final.Number}
+	if a, ok := m.past[key]; ok {
+		m.storeAttempt(key.Serial, a)
+		return
+	}
+	for i := range k.Attempts {
+		if k.Attempts[i].Number == k.Final.Number {
+			return
+		}
+	}
+	m.storeAttempt(key.Serial, k.Final)
+}
+
+var stateNames = [States]string{
+	Blocked: "BLOCKED", Scheduled: "SCHEDULED", Ready: "READY", Running: "RUNNING", Completed: "COMPLETED",
+	Failed: "FAILED", Cancelled: "CANCELLED", Expired: "EXPIRED", Quarantined: "QUARANTINED",
+}
+
+func (s State) String() string {
+	if int(s) < States && stateNames[s] != "" {
+		return stateNames[s]
+	}
+	return fmt.Sprintf("State(%d)", s)
+}

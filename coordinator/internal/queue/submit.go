@@ -1,0 +1,231 @@
+package queue
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// When to try again after a refusal for lack of room.
+const fullRetry = 5 * time.Second
+
+// submit makes tasks, all or none: first every check, then the change.
+func (m *Machine) submit(c *Submit) {
+	existed, ok, err := m.repeats(c.Tasks, c.Generated, &c.Lookup)
+	if !ok {
+		m.missing(c)
+		return
+	}
+	defer m.done(c)
+	if err == nil {
+		err = m.checkNew(c.Tasks, existed, &c.Lookup)
+	}
+	if err != nil {
+		c.Err = err
+		return
+	}
+	c.Existed = existed
+	made := m.makeAll(c.Tasks, existed, &c.Lookup)
+	for _, h := range made {
+		m.enter(h, m.tasks.at(h))
+	}
+}
+
+// repeats finds the tasks that exist already: before any other check, so that a verbatim
+// repeat is answered the same for as long as the task is kept (C3). ok is false if the ledger
+// must be asked again.
+func (m *Machine) repeats(tasks []Spec, generated []bool, lk *Lookup) (existed []bool, ok bool, err error) {
+	existed = make([]bool, len(tasks))
+	if len(tasks) > 1 {
+		if twice := repeated(tasks); len(twice) > 0 {
+			return nil, true, &Error{Reason: TaskIDRepeated, Names: twice, Detail: "an id may stand in a call only once"}
+		}
+	}
+	var conflicts []string
+	for i := range tasks {
+		digest, found, again := m.digestOf(tasks[i].ID, i < len(generated) && generated[i], lk)
+		if again {
+			return nil, false, nil
+		}
+		if existed[i] = found; found && digest != tasks[i].Digest {
+			conflicts = append(conflicts, tasks[i].ID)
+		}
+	}
+	if len(conflicts) > 0 {
+		return nil, true, &Error{
+			Reason: TaskExists, Names: conflicts,
+			Detail: "a task of this id exists with other content; choose another id, or send the same content to repeat the call",
+		}
+	}
+	return existed, true, nil
+}
+
+func repeated(tasks []Spec) []string {
+	seen := make(map[string]bool, len(tasks))
+	var twice []string
+	for i := range tasks {
+		if seen[tasks[i].ID] && !slices.Contains(twice, tasks[i].ID) {
+			twice = append(twice, tasks[i].ID)
+		}
+		seen[tasks[i].ID] = true
+	}
+	return twice
+}
+
+// digestOf finds the content that an id stands for. again: it was pruned in this very batch.
+func (m *Machine) digestOf(id string, generated bool, lk *Lookup) (d Digest, found, again bool) {
+	if _, t := m.tasks.find(id); t != nil {
+		return t.digest, true, false
+	}
+	if generated {
+		return d, false, false
+	}
+	k, again := m.knownID(lk, id)
+	if k == nil {
+		return d, false, again
+	}
+	return k.Spec.Digest, true, false
+}
+
+// knownID finds a task in a look-up by id. again: it was pruned in the batch being built, so
+// that its id must not be used in the same one.
+func (m *Machine) knownID(lk *Lookup, id string) (k *Known, again bool) {
+	if k = lk.find(id); k == nil {
+		return nil, false
+	}
+	if batch, pruned := m.gone[k.Spec.Serial]; pruned {
+		return nil, batch == m.number()
+	}
+	return k, false
+}
+
+// checkNew refuses what must not become a task.
+func (m *Machine) checkNew(tasks []Spec, existed []bool, lk *Lookup) error {
+	fresh := 0
+	for i := range tasks {
+		if existed[i] {
+			continue
+		}
+		fresh++
+		if e := tasks[i].ExpireTime; e != 0 && e <= m.now {
+			return &Error{Reason: FieldInvalid, Field: fmt.Sprintf("tasks[%d].expire_time", i), Detail: "must lie in the future"}
+		}
+		if e := tasks[i].ExpireTime; e != 0 && e <= tasks[i].NotBefore {
+			return &Error{Reason: FieldInvalid, Field: fmt.Sprintf("tasks[%d].expire_time", i), Detail: "must lie after not_before"}
+		}
+	}
+	if fresh == 0 {
+		return nil
+	}
+	if err := m.checkParents(tasks, existed, lk); err != nil {
+		return err
+	}
+	return m.checkRoom(tasks, existed, fresh)
+}
+
+func (m *Machine) checkRoom(tasks []Spec, existed []bool, fresh int) error {
+	if m.live+fresh > m.cfg.MaxLive {
+		return &Error{
+			Reason: QueueFull, RetryAfter: fullRetry,
+			Detail: fmt.Sprintf("%d tasks are not terminal and at most %d may be (--max-live-tasks); repeat when some have ended", m.live, m.cfg.MaxLive),
+		}
+	}
+	queues, sets := map[string]bool{}, map[string]bool{}
+	for i := range tasks {
+		if _, ok := m.lineByName[tasks[i].Queue]; !ok && !existed[i] {
+			queues[tasks[i].Queue] = true
+		}
+		if k := labelKey(tasks[i].Requires); m.labelSets[k] == 0 && !existed[i] {
+			sets[k] = true
+		}
+	}
+	if len(m.lines)-1+len(queues) > MaxQueues {
+		return &Error{Reason: TooManyQueues, Detail: fmt.Sprintf("at most %d queues may exist; use one that does", MaxQueues)}
+	}
+	if len(m.labelSets)+len(sets) > MaxLabelSets {
+		return &Error{
+			Reason: TooManyLabelSets, RetryAfter: fullRetry,
+			Detail: fmt.Sprintf("live tasks require more than %d different sets of labels; repeat when some have ended", MaxLabelSets),
+		}
+	}
+	return nil
+}
+
+// makeAll creates the new tasks with their dependencies and gives their handles.
+func (m *Machine) makeAll(tasks []Spec, existed []bool, lk *Lookup) []uint32 {
+	made := make([]uint32, 0, len(tasks))
+	for i := range tasks {
+		if !existed[i] {
+			made = append(made, m.create(&tasks[i]))
+		}
+	}
+	next := 0
+	for i := range tasks {
+		if !existed[i] {
+			m.attachAll(made[next], &tasks[i], lk)
+			next++
+		}
+	}
+	for i := range tasks {
+		if !existed[i] {
+			m.records().Specs = append(m.records().Specs, tasks[i])
+		}
+	}
+	return made
+}
+
+// create enters a new task into memory, without state; it sets the spec's serial.
+func (m *Machine) create(s *Spec) uint32 {
+	s.Serial = m.head.NextSerial
+	m.head.NextSerial++
+	h, t := m.tasks.add(s.ID, s.Serial)
+	t.digest, t.create, t.run = s.Digest, m.now, 1
+	t.notBefore, t.expire = s.NotBefore, s.ExpireTime
+	m.fill(t, s.Queue, s.Priority, s.Requires, terms{s.OnFailure, s.AttemptTimeout, s.Retry})
+	m.touchLine(m.classes[t.class].line).counts.Submitted++
+	m.watchExpiry(h, t)
+	m.emit(t, Event{Kind: EventSubmitted})
+	return h
+}
+
+// fill puts a task where its spec says it belongs.
+func (m *Machine) fill(t *task, queue string, priority int32, requires []Label, tm terms) {
+	if _, ok := m.lineByName[queue]; !ok {
+		m.touchLine(m.line(queue))
+		m.emit(nil, Event{Kind: EventQueueChanged, Queue: queue, Reason: "made by the first task submitted to it"})
+	}
+	t.class = m.takeClass(m.line(queue), requires)
+	t.terms = m.terms.take(tm)
+	t.priority = int8(priority)
+	m.live++
+}
+
+func (m *Machine) attachAll(h uint32, s *Spec, lk *Lookup) {
+	if len(s.DependsOn) == 0 {
+		return
+	}
+	s.Parents = make([]Serial, len(s.DependsOn))
+	for i, id := range s.DependsOn {
+		p, state, _ := m.parent(id, lk)
+		s.Parents[i] = p
+		m.attach(h, p, state)
+	}
+}
+
+// parent finds a dependency by id: its serial, and its state if that is terminal, else 0.
+func (m *Machine) parent(id string, lk *Lookup) (Serial, State, bool) {
+	if _, t := m.tasks.find(id); t != nil {
+		return t.serial, terminalOnly(t.state), true
+	}
+	if k, _ := m.knownID(lk, id); k != nil {
+		return k.Spec.Serial, terminalOnly(k.Status.State), true
+	}
+	return 0, 0, false
+}
+
+func terminalOnly(s State) State {
+	if s.Terminal() {
+		return s
+	}
+	return 0
+}
