@@ -1,0 +1,109 @@
+package keyed
+
+import (
+	"context"
+
+	"github.com/stint-dev/stint/coordinator/internal/ledger"
+	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
+	"github.com/stint-dev/stint/coordinator/internal/queue"
+)
+
+// manyKeys is from how many keys on it pays to keep the names read.
+const manyKeys = 16
+
+// Get is ledger.Ledger's.
+func Get(ctx context.Context, v View, k ledger.Keys) (ledger.Found, error) {
+	r := reader{v: v}
+	if len(k.IDs)+len(k.Serials)+len(k.Attempts) >= manyKeys {
+		r.names = new(record.Names)
+	}
+	f := ledger.Found{
+		IDs:      make([]*ledger.Task, len(k.IDs)),
+		Serials:  make([]*ledger.Task, len(k.Serials)),
+		Attempts: make([]*queue.Attempt, len(k.Attempts)),
+	}
+	var err error
+	for i := range k.IDs {
+		if f.IDs[i], err = r.byID(ctx, k.IDs[i], &k); err != nil {
+			return ledger.Found{}, err
+		}
+	}
+	for i := range k.Serials {
+		if f.Serials[i], err = r.bySerial(ctx, k.Serials[i], &k); err != nil {
+			return ledger.Found{}, err
+		}
+	}
+	for i := range k.Attempts {
+		if f.Attempts[i], err = r.attempt(ctx, k.Attempts[i]); err != nil {
+			return ledger.Found{}, err
+		}
+	}
+	return f, nil
+}
+
+func (r *reader) byID(ctx context.Context, id string, k *ledger.Keys) (*ledger.Task, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if id == "" {
+		return nil, nil
+	}
+	val, ok, err := r.get(record.AppendSpecKey(r.key[:0], id))
+	if err != nil || !ok {
+		return nil, err
+	}
+	t := new(ledger.Task)
+	if err := record.DecodeSpec(r.key, val, k.Payload, r.names, &t.Spec); err != nil {
+		return nil, err
+	}
+	ok, err = r.state(t.Spec.Serial, k.Result, t)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, orphan(&t.Spec)
+	}
+	if k.History {
+		err = r.history(t.Spec.Serial, t)
+	}
+	return t, err
+}
+
+func (r *reader) bySerial(ctx context.Context, s queue.Serial, k *ledger.Keys) (*ledger.Task, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	t := new(ledger.Task)
+	ok, err := r.state(s, k.Result, t)
+	if err != nil || !ok {
+		return nil, err
+	}
+	if k.Spec {
+		if err := r.spec(idOf(t), k.Payload, &t.Spec); err != nil {
+			return nil, err
+		}
+	}
+	if k.History {
+		err = r.history(s, t)
+	}
+	return t, err
+}
+
+func (r *reader) attempt(ctx context.Context, k queue.AttemptKey) (*queue.Attempt, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	val, ok, err := r.get(record.AppendAttemptKey(r.key[:0], k.Serial, k.Number))
+	if err != nil || !ok {
+		return nil, err
+	}
+	a := new(queue.Attempt)
+	return a, record.DecodeAttempt(r.key, val, r.names, a)
+}
+
+func idOf(t *ledger.Task) string {
+	if t.Live != nil {
+		return t.Live.ID
+	}
+	return t.Terminal.ID
+}

@@ -1,0 +1,30 @@
+// Package pebbleledger is the ledger of one machine: a Pebble database in a folder, with the
+// records of package record.
+//
+// # Life
+//
+// Lead makes the folder if need be, takes its lock, checks that what lies there can be read
+// and is of a known format, and opens it. Batch n+1 may be applied while batch n syncs: Commit
+// writes into the log and the memtable, the wait it returns ends with the sync. Close gives
+// the folder back. A closed ledger is not opened again; make another.
+//
+// # Fail-stop
+//
+// The first failed write or sync is the last: Commit and all waits return it from then on,
+// Options.OnFatal is told once, nothing is tried again (D5). What Pebble itself cannot survive
+// (a manifest that cannot be written) ends the process at once with status 1, after a log line
+// at ERROR: going on could delete files that the manifest on disk still names. After a failure
+// Close releases nothing: the process must exit.
+//
+// # Unreadable data
+//
+// A folder whose manifest is gone but whose data is there, a log with a hole, a table with a
+// wrong checksum, an unknown format: each is an error of Lead, Load or a read, with the file
+// where Pebble names it. Opening deletes nothing then (D6). A torn tail of the newest log
+// looks like any crash: what was read of it is logged.
+//
+// # Verify
+//
+// Verify reads all blocks of all files and all records, and checks them against each other.
+// It opens read-only and takes the lock, so a running coordinator's ledger is refused.
+package pebbleledger

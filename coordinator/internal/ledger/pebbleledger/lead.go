@@ -1,0 +1,117 @@
+package pebbleledger
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/oklog/ulid/v2"
+
+	"github.com/stint-dev/stint/coordinator/internal/ledger"
+	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
+)
+
+// explain marks what Pebble reports with the ledger's own errors.
+func explain(err error) error {
+	switch {
+	case err == nil, errors.Is(err, ledger.ErrCorrupt), errors.Is(err, ledger.ErrFormat):
+		return err
+	case pebble.IsCorruptionError(err), errors.Is(err, pebble.ErrDBNotPristine):
+		return fmt.Errorf("%w: %w", ledger.ErrCorrupt, err)
+	case strings.Contains(err.Error(), "format major version"):
+		return fmt.Errorf("%w: %w", ledger.ErrFormat, err)
+	}
+	return err
+}
+
+// Lead is ledger.Ledger's. It may be called once.
+func (l *Ledger) Lead(ctx context.Context) (ledger.Identity, error) {
+	if err := ctx.Err(); err != nil {
+		return ledger.Identity{}, err
+	}
+	if l.db != nil {
+		return ledger.Identity{}, fmt.Errorf("pebbleledger: folder %q: %w", l.o.Dir, ledger.ErrLocked)
+	}
+	at, dir, err := l.o.place()
+	if err != nil {
+		return ledger.Identity{}, fmt.Errorf("pebbleledger: folder %q: %w", l.o.Dir, err)
+	}
+	if err := makeFolder(at, dir); err != nil {
+		return ledger.Identity{}, fmt.Errorf("pebbleledger: make folder %q: %w", dir, err)
+	}
+	lock, err := takeLock(at, dir)
+	if err != nil {
+		return ledger.Identity{}, err
+	}
+	id, err := l.open(at, dir, lock)
+	if err != nil {
+		_ = lock.Close()
+		return ledger.Identity{}, err
+	}
+	l.lock = lock
+	return id, nil
+}
+
+// open opens the database under a lock that is held.
+func (l *Ledger) open(at vfs.FS, dir string, lock *pebble.Lock) (ledger.Identity, error) {
+	if err := checkFolder(at, dir); err != nil {
+		return ledger.Identity{}, err
+	}
+	db, err := pebble.Open(dir, l.o.pebbleOptions(l.failure, lock))
+	if err != nil {
+		return ledger.Identity{}, fmt.Errorf("pebbleledger: open folder %q: %w", dir, explain(err))
+	}
+	id, err := identify(db)
+	if err != nil {
+		_ = db.Close()
+		return ledger.Identity{}, fmt.Errorf("pebbleledger: folder %q: %w", dir, explain(err))
+	}
+	l.db = db
+	return id, nil
+}
+
+// identify reads whose ledger it is. An empty database becomes a new ledger; one with records
+// but no identity is corrupt.
+func identify(db *pebble.DB) (ledger.Identity, error) {
+	v := view{db}
+	key := record.AppendKind(nil, record.KindMeta)
+	value, ok, err := v.Get(key, nil)
+	if err != nil {
+		return ledger.Identity{}, err
+	}
+	if ok {
+		return record.DecodeMeta(key, value)
+	}
+	it, err := db.NewIter(nil)
+	if err != nil {
+		return ledger.Identity{}, err
+	}
+	any := it.First()
+	if err := it.Close(); err != nil {
+		return ledger.Identity{}, err
+	}
+	if any {
+		return ledger.Identity{}, fmt.Errorf("records, but no identity: %w", ledger.ErrCorrupt)
+	}
+	return create(db)
+}
+
+// create writes the first records, durably.
+func create(db *pebble.DB) (ledger.Identity, error) {
+	id := ledger.Identity{ID: ulid.Make().String()}
+	_, _ = rand.Read(id.Secret[:]) // never fails: crypto/rand ends the program instead
+	head := record.FirstHead()
+	b := db.NewBatch()
+	defer b.Close()
+	if err := b.Set(record.AppendKind(nil, record.KindMeta), record.AppendMeta(nil, &id), nil); err != nil {
+		return ledger.Identity{}, err
+	}
+	if err := b.Set(record.AppendKind(nil, record.KindHead), record.AppendHead(nil, &head), nil); err != nil {
+		return ledger.Identity{}, err
+	}
+	return id, b.Commit(pebble.Sync)
+}

@@ -1,0 +1,121 @@
+package pebbleledger
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/stint-dev/stint/coordinator/internal/ledger"
+	"github.com/stint-dev/stint/coordinator/internal/ledger/keyed"
+	"github.com/stint-dev/stint/coordinator/internal/queue"
+)
+
+// Ledger is a ledger.Ledger in a folder. Lead, Commit and Close are for one goroutine; reads
+// and the waits of Commit for any.
+type Ledger struct {
+	o       Options
+	failure *failure
+	lock    *pebble.Lock
+	db      *pebble.DB // nil before Lead and after Close
+	writer  keyed.Writer
+}
+
+var _ ledger.Ledger = (*Ledger)(nil)
+
+// New only takes the settings; Lead opens the folder.
+func New(o Options) *Ledger {
+	o.CacheBytes = cmp.Or(o.CacheBytes, DefaultCache)
+	o.Logger = cmp.Or(o.Logger, slog.Default())
+	return &Ledger{o: o, failure: newFailure(&o)}
+}
+
+// Commit is ledger.Ledger's. The wait must be called.
+func (l *Ledger) Commit(b *queue.Batch) (func() error, error) {
+	if l.db == nil {
+		return nil, fmt.Errorf("pebbleledger: commit: %w", ledger.ErrClosed)
+	}
+	if err := l.failure.get(); err != nil {
+		return nil, err
+	}
+	w, err := l.apply(b)
+	if err != nil {
+		return nil, l.failure.set(fmt.Errorf("pebbleledger: commit of batch %d: %w", b.Head.Batch, explain(err)))
+	}
+	return w.wait, nil
+}
+
+// apply writes b into the log and the memtable, and starts its sync.
+func (l *Ledger) apply(b *queue.Batch) (_ *waiter, err error) {
+	p := l.db.NewBatch()
+	err = l.writer.Write(b, sink{p}, func() (keyed.View, func() error, error) {
+		return view{l.db}, func() error { return nil }, nil
+	})
+	if err != nil {
+		_ = p.Close()
+		return nil, err
+	}
+	// Pebble panics when the log cannot be written.
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("write of the log: %v", r)
+		}
+	}()
+	if err := l.db.ApplyNoSyncWait(p, pebble.Sync); err != nil {
+		return nil, err
+	}
+	return &waiter{f: l.failure, p: p, n: b.Head.Batch}, nil
+}
+
+// waiter waits for the sync of one batch.
+type waiter struct {
+	f    *failure
+	p    *pebble.Batch
+	n    uint64
+	once sync.Once
+	err  error
+}
+
+func (w *waiter) wait() error {
+	w.once.Do(func() {
+		err := w.p.SyncWait()
+		if err != nil {
+			w.err = w.f.set(fmt.Errorf("pebbleledger: sync of batch %d: %w", w.n, explain(err)))
+			return
+		}
+		// A failure elsewhere is one of this batch too: nothing is acknowledged after it.
+		w.err = w.f.get()
+		_ = w.p.Close() // gives the buffer back; it has no other effect
+	})
+	return w.err
+}
+
+// sink is a keyed.Sink over a batch of Pebble's.
+type sink struct{ p *pebble.Batch }
+
+func (s sink) Set(key, value []byte) error       { return s.p.Set(key, value, nil) }
+func (s sink) Delete(key []byte) error           { return s.p.Delete(key, nil) }
+func (s sink) DeleteRange(from, to []byte) error { return s.p.DeleteRange(from, to, nil) }
+
+// Close is ledger.Ledger's. After a failure it returns that and leaves all as it is: closing
+// would sync once more.
+func (l *Ledger) Close() error {
+	if l.db == nil {
+		return fmt.Errorf("pebbleledger: close: %w", ledger.ErrClosed)
+	}
+	db := l.db
+	l.db = nil
+	if err := l.failure.get(); err != nil {
+		return err
+	}
+	err := db.Close()
+	if cerr := l.lock.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("pebbleledger: close folder %q: %w", l.o.Dir, explain(err))
+	}
+	return nil
+}

@@ -1,0 +1,88 @@
+package pebbleledger
+
+import (
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Options are a ledger's settings. Only Dir must be set.
+type Options struct {
+	Dir        string       // folder; made if it is not there
+	FS         vfs.FS       // nil: the machine's
+	CacheBytes int64        // memory for blocks of tables, used as they are read; 0: DefaultCache
+	Logger     *slog.Logger // nil: slog.Default
+	// OnFatal is told the first failure of the background: the process must stop serving and
+	// exit non-zero. It is called once, on a goroutine that may hold locks of the ledger: it
+	// must neither block nor call the ledger. nil: only later calls return the failure.
+	OnFatal func(error)
+}
+
+// DefaultCache is 64 MiB: the filters and indexes of ten million tasks, and hot blocks.
+const DefaultCache = 64 << 20
+
+const (
+	// memtable holds about a second of full load, so that most live records are
+	// overwritten and deleted before they reach a table. It starts at 256 KiB and doubles
+	// when full: an idle ledger doesn't pay for it.
+	memtable = 64 << 20
+	// memtables may wait to be flushed before writes stall: one filling, three behind a
+	// disk that is busy syncing.
+	memtables = 4
+	// bloomBits a key make a miss cheap (1 % are looked for in vain): each submit looks
+	// its id up and finds nothing.
+	bloomBits = 10
+	// l0Compact: files in level 0 from which they are merged down.
+	l0Compact = 4
+	// l0Stop stalls writes. Reads of level 0 look at each; well above l0Compact, so that
+	// a burst is taken first and merged later.
+	l0Stop = 24
+	// tableBytes is the size of a table in level 0; each level below doubles it.
+	tableBytes = 4 << 20
+	// baseBytes is the size of the first level below 0: some memtables.
+	baseBytes = 4 * memtable
+	// blockBytes of a table are read and checked as one: some ten records.
+	blockBytes = 8 << 10
+	// indexBytes of an index block: large, so that most tables have one.
+	indexBytes = 64 << 10
+	// syncBytes lets the kernel write tables out bit by bit, so that the sync at the end
+	// of one doesn't hold up the syncs of the log.
+	syncBytes = 512 << 10
+	// openFiles bounds the tables held open; below the usual limit of 1024 descriptors.
+	openFiles = 512
+	// compactions may run at once: a second only when the first falls behind.
+	compactions = 2
+)
+
+// pebbleOptions is the whole configuration: what is not set here is Pebble's own matter.
+func (o *Options) pebbleOptions(f *failure, lock *pebble.Lock) *pebble.Options {
+	p := &pebble.Options{
+		FS:   o.FS, // nil: the machine's, with a watch over slow operations
+		Lock: lock,
+		// Pebble takes the memtables out of the cache; they come on top here.
+		CacheSize:                   o.CacheBytes + 2*memtable,
+		FormatMajorVersion:          pebble.FormatNewest, // its logs tell a hole from a torn tail
+		MemTableSize:                memtable,
+		MemTableStopWritesThreshold: memtables,
+		L0CompactionThreshold:       l0Compact,
+		L0StopWritesThreshold:       l0Stop,
+		LBaseMaxBytes:               baseBytes,
+		BytesPerSync:                syncBytes,
+		WALBytesPerSync:             0, // every batch is synced as a whole anyway
+		MaxOpenFiles:                openFiles,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, compactions },
+		Logger:                      f,
+		EventListener:               f.listener(),
+	}
+	p.TargetFileSizes[0] = tableBytes
+	for i := range p.Levels {
+		p.Levels[i].BlockSize = blockBytes
+		p.Levels[i].IndexBlockSize = indexBytes
+		p.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
+	}
+	// Fast to write where data is young, small where it stays.
+	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
+	return p
+}

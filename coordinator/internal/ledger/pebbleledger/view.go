@@ -1,0 +1,84 @@
+package pebbleledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/stint-dev/stint/coordinator/internal/ledger"
+	"github.com/stint-dev/stint/coordinator/internal/ledger/keyed"
+)
+
+// view is a keyed.View of a database or of a snapshot of one.
+type view struct{ r pebble.Reader }
+
+func (v view) Get(key, to []byte) ([]byte, bool, error) {
+	value, done, err := v.r.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return to, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	to = append(to, value...)
+	return to, true, done.Close()
+}
+
+func (v view) Iter(lower, upper []byte) (keyed.Iterator, error) {
+	it, err := v.r.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return nil, err
+	}
+	return it, nil
+}
+
+// read runs f on a snapshot.
+func (l *Ledger) read(what string, f func(keyed.View) error) (err error) {
+	if l.db == nil {
+		return fmt.Errorf("pebbleledger: %s: %w", what, ledger.ErrClosed)
+	}
+	s := l.db.NewSnapshot()
+	defer func() {
+		if cerr := s.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	if err := f(view{s}); err != nil {
+		return fmt.Errorf("pebbleledger: %s: %w", what, explain(err))
+	}
+	return nil
+}
+
+// Load is ledger.Ledger's.
+func (l *Ledger) Load(ctx context.Context, to ledger.Receiver) error {
+	return l.read("load", func(v keyed.View) error { return keyed.Load(ctx, v, to) })
+}
+
+// Get is ledger.Ledger's.
+func (l *Ledger) Get(ctx context.Context, k ledger.Keys) (f ledger.Found, err error) {
+	err = l.read("get", func(v keyed.View) error {
+		f, err = keyed.Get(ctx, v, k)
+		return err
+	})
+	return f, err
+}
+
+// List is ledger.Ledger's.
+func (l *Ledger) List(ctx context.Context, q ledger.Query) (p ledger.Page, err error) {
+	err = l.read("list", func(v keyed.View) error {
+		p, err = keyed.List(ctx, v, q)
+		return err
+	})
+	return p, err
+}
+
+// Events is ledger.Ledger's.
+func (l *Ledger) Events(ctx context.Context, after int64, limit int) (p ledger.EventPage, err error) {
+	err = l.read("events", func(v keyed.View) error {
+		p, err = keyed.Events(ctx, v, after, limit)
+		return err
+	})
+	return p, err
+}

@@ -1,0 +1,33 @@
+// Package record is how ledgers over ordered keys spell what they keep: one key layout and
+// one encoding, shared by all of them, so that a record means the same everywhere.
+//
+// # Keys
+//
+//	m                     the ledger's own format, id and secret
+//	h                     the head, rewritten by every batch
+//	q NAME                a queue
+//	s ID                  the spec of a task, with its serial: the only index by id
+//	l SERIAL              the live record of a task that is not terminal
+//	t SERIAL              the terminal record of one that is, with its result
+//	a SERIAL NUMBER       an attempt that its task outlived
+//	d SERIAL              a terminal task whose pruning waits for live dependents
+//	e SEQUENCE            the events of one commit, under the sequence of the first
+//
+// Numbers are big endian, so that keys sort as the numbers do. Live records have a range of
+// their own: starting up reads that range and none of the history. A task's life is five
+// writes: live put, live overwritten, live deleted, spec, terminal record.
+//
+// # Values
+//
+// A value is a version byte and then fields in a fixed order: varints, and strings after
+// their length. What has its usual value is left out, and a word of flags says what is there.
+// The usual values (usualQueue and its neighbours) are part of the format and never change.
+//
+// # What is always true
+//
+//   - Encoders append to the slice they are given and allocate nothing else.
+//   - Decoders copy what they keep, check every bound, never panic and take nothing beyond
+//     what is there: what they allocate is bounded by the length of the value. What they cannot
+//     read is a ledger.ErrCorrupt that names the key, a newer version a ledger.ErrFormat.
+//   - Decoding what was encoded gives the same record; empty and nil slices are one.
+package record

@@ -1,0 +1,134 @@
+package record
+
+import (
+	"encoding/binary"
+
+	"github.com/stint-dev/stint/coordinator/internal/queue"
+)
+
+// Kind is the first byte of a key: which sort of record it names.
+type Kind byte
+
+// The kinds of records. Part of the format.
+const (
+	KindMeta     Kind = 'm'
+	KindHead     Kind = 'h'
+	KindQueue    Kind = 'q'
+	KindSpec     Kind = 's'
+	KindLive     Kind = 'l'
+	KindTerminal Kind = 't'
+	KindAttempt  Kind = 'a'
+	KindDeferred Kind = 'd'
+	KindEvents   Kind = 'e'
+)
+
+const (
+	serialKeySize  = 1 + 8     // kind, serial
+	attemptKeySize = 1 + 8 + 4 // kind, serial, number
+)
+
+// KindOf is the kind that a key is of, 0 of an empty key.
+func KindOf(key []byte) Kind {
+	if len(key) == 0 {
+		return 0
+	}
+	return Kind(key[0])
+}
+
+// AppendKind appends the key of a record that is alone in its kind, which is also the
+// lowest possible key of the kind.
+func AppendKind(b []byte, k Kind) []byte { return append(b, byte(k)) }
+
+// AppendKindEnd appends the key just above all keys of a kind.
+func AppendKindEnd(b []byte, k Kind) []byte { return append(b, byte(k)+1) }
+
+// AppendQueueKey appends the key of a queue's record.
+func AppendQueueKey(b []byte, name string) []byte {
+	return append(append(b, byte(KindQueue)), name...)
+}
+
+// AppendSpecKey appends the key of a task's spec. Given a prefix of ids, it is the lowest
+// key of all that have it.
+func AppendSpecKey(b []byte, id string) []byte {
+	return append(append(b, byte(KindSpec)), id...)
+}
+
+// AppendSpecEnd appends the key just above the specs whose ids start with a prefix.
+func AppendSpecEnd(b []byte, prefix string) []byte {
+	start := len(b)
+	b = AppendSpecKey(b, prefix)
+	for i := len(b) - 1; i > start; i-- {
+		if b[i] < 0xff {
+			b[i]++
+			return b[:i+1]
+		}
+	}
+	return AppendKindEnd(b[:start], KindSpec)
+}
+
+// AppendSerialKey appends the key of a live or terminal record or a deferral.
+func AppendSerialKey(b []byte, k Kind, s queue.Serial) []byte {
+	return binary.BigEndian.AppendUint64(append(b, byte(k)), uint64(s))
+}
+
+// AppendAttemptKey appends the key of an attempt. Number 0 is below all attempts of a task.
+func AppendAttemptKey(b []byte, s queue.Serial, number int32) []byte {
+	b = AppendSerialKey(b, KindAttempt, s)
+	return binary.BigEndian.AppendUint32(b, uint32(number))
+}
+
+// AppendEventsKey appends the key of the packed events that start with a sequence.
+func AppendEventsKey(b []byte, first int64) []byte {
+	return binary.BigEndian.AppendUint64(append(b, byte(KindEvents)), uint64(first))
+}
+
+// SpecID is the task id in the key of a spec.
+func SpecID(key []byte) (string, error) {
+	if KindOf(key) != KindSpec || len(key) < 2 {
+		return "", corrupt(key, "not the key of a spec")
+	}
+	return string(key[1:]), nil
+}
+
+// QueueName is the name in the key of a queue.
+func QueueName(key []byte) (string, error) {
+	if KindOf(key) != KindQueue || len(key) < 2 {
+		return "", corrupt(key, "not the key of a queue")
+	}
+	return string(key[1:]), nil
+}
+
+// SerialOf is the serial in the key of a live or terminal record or a deferral.
+func SerialOf(key []byte) (queue.Serial, error) {
+	if len(key) != serialKeySize {
+		return 0, corrupt(key, "a key of this kind has 9 bytes")
+	}
+	s := queue.Serial(binary.BigEndian.Uint64(key[1:]))
+	if s == 0 {
+		return 0, corrupt(key, "serial 0")
+	}
+	return s, nil
+}
+
+// AttemptOf is what the key of an attempt names.
+func AttemptOf(key []byte) (queue.AttemptKey, error) {
+	if KindOf(key) != KindAttempt || len(key) != attemptKeySize {
+		return queue.AttemptKey{}, corrupt(key, "not the key of an attempt")
+	}
+	return queue.AttemptKey{
+		Serial: queue.Serial(binary.BigEndian.Uint64(key[1:])),
+		Number: int32(binary.BigEndian.Uint32(key[serialKeySize:])),
+	}, nil
+}
+
+// FirstEvent is the sequence in the key of packed events.
+func FirstEvent(key []byte) (int64, error) {
+	if KindOf(key) != KindEvents || len(key) != serialKeySize {
+		return 0, corrupt(key, "not the key of events")
+	}
+	first := int64(binary.BigEndian.Uint64(key[1:]))
+	if first < 1 {
+		return 0, corrupt(key, "event sequence below 1")
+	}
+	return first, nil
+}

@@ -1,0 +1,94 @@
+package record
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/stint-dev/stint/coordinator/internal/queue"
+)
+
+const (
+	specDependsOn = 1 << iota
+	specNotBefore
+	specExpire
+	specLabels
+	specKnown = 1<<iota - 1
+)
+
+// AppendSpec appends the value of a spec, its payload last. The id is in the key.
+func AppendSpec(b []byte, v *queue.Spec) []byte {
+	b = append(b, version)
+	b = binary.AppendUvarint(b, uint64(v.Serial))
+	b = appendTerms(b, &terms{
+		digest: v.Digest, queue: v.Queue, priority: v.Priority, parents: v.Parents,
+		policy: v.OnFailure, timeout: v.AttemptTimeout, retry: v.Retry, requires: v.Requires,
+	})
+	f := bit(len(v.DependsOn) > 0, specDependsOn) | bit(v.NotBefore != 0, specNotBefore) |
+		bit(v.ExpireTime != 0, specExpire) | bit(len(v.Labels) > 0, specLabels)
+	b = binary.AppendUvarint(b, f)
+	if f&specDependsOn != 0 {
+		b = appendStrings(b, v.DependsOn)
+	}
+	if f&specNotBefore != 0 {
+		b = binary.AppendVarint(b, int64(v.NotBefore))
+	}
+	if f&specExpire != 0 {
+		b = binary.AppendVarint(b, int64(v.ExpireTime))
+	}
+	if f&specLabels != 0 {
+		b = appendLabels(b, v.Labels)
+	}
+	return appendBytes(b, v.Payload)
+}
+
+// DecodeSpec reads a spec into v, with its payload only if that is asked for.
+func DecodeSpec(key, value []byte, payload bool, names *Names, v *queue.Spec) error {
+	*v = queue.Spec{}
+	id, err := SpecID(key)
+	if err != nil {
+		return err
+	}
+	s, err := open(key, value, names)
+	if err != nil {
+		return err
+	}
+	v.ID = id
+	v.Serial = queue.Serial(s.uvarint())
+	if v.Serial == 0 {
+		s.fail("serial 0")
+	}
+	var t terms
+	s.terms(&t)
+	v.Digest, v.Queue, v.Priority, v.Parents = t.digest, t.queue, t.priority, t.parents
+	v.OnFailure, v.AttemptTimeout, v.Retry, v.Requires = t.policy, t.timeout, t.retry, t.requires
+	f := s.flags(specKnown)
+	if f&specDependsOn != 0 {
+		v.DependsOn = s.strings(nil)
+	}
+	if f&specNotBefore != 0 {
+		v.NotBefore = queue.Instant(s.varint())
+	}
+	if f&specExpire != 0 {
+		v.ExpireTime = queue.Instant(s.varint())
+	}
+	if f&specLabels != 0 {
+		v.Labels = s.labels(nil)
+	}
+	if p := s.bytes(); payload && len(p) > 0 {
+		v.Payload = bytes.Clone(p)
+	}
+	return s.done(key)
+}
+
+// SpecSerial reads only the serial of a spec.
+func SpecSerial(key, value []byte) (queue.Serial, error) {
+	s, err := open(key, value, nil)
+	if err != nil {
+		return 0, err
+	}
+	v := queue.Serial(s.uvarint())
+	if v == 0 {
+		return 0, corrupt(key, "serial 0")
+	}
+	return v, nil
+}
