@@ -55,6 +55,9 @@ func (m *Machine) forgetAgent(a *agent) {
 	if a.stream != 0 || len(a.leases) > 0 || a.unary > 0 || m.agents[a.id] != a {
 		return
 	}
+	if (a.draining || a.drained) && a.timed && !a.silent {
+		return // the instance may come back, and must still be draining then
+	}
 	m.dropTaker(a)
 	delete(m.agents, a.id)
 	delete(m.byNumber, a.number)
@@ -91,7 +94,7 @@ func (m *Machine) replaceInstance(a *agent) {
 		l := m.leases.at(n)
 		m.lose(l.task, m.tasks.at(l.task), EndReplaced)
 	}
-	a.instance, a.drained, a.hasDrain = "", false, false
+	a.instance, a.draining, a.drained, a.hasDrain = "", false, false, false
 }
 
 // closeStream tells the old stream of an agent that it has been replaced.
@@ -111,7 +114,7 @@ func (m *Machine) takeStream(a *agent, c *Connect) {
 	m.byStream[c.Stream] = a
 	a.stream, a.instance, a.version = c.Stream, c.Instance, c.Version
 	a.labels, a.queues, a.slots = c.Labels, c.Queues, c.Slots
-	a.silent, a.greeted, a.draining = false, false, false
+	a.silent, a.greeted = false, false
 	a.credit, a.granted = 0, 0
 	a.connected, a.heard, a.heardAt = m.now, m.mono, m.now
 	a.ttl = max(m.cfg.LeaseTTL, time.Duration(m.streams)*sessionShare)
@@ -286,6 +289,7 @@ func (m *Machine) fellSilent(a *agent) {
 		a.timed = true
 		m.silences.push(heapItem{key: int64(m.mono + a.ttl), serial: a.number})
 	}
+	m.forgetAgent(a)
 }
 
 func (m *Machine) drain(c *Drain) {

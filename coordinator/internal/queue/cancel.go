@@ -40,5 +40,9 @@ func (m *Machine) cancelTask(h uint32, t *task, reason string) {
 		final = m.close(t, OutcomeCancelled, EndCancelled)
 		m.emit(t, Event{Kind: EventLeaseEnded, Attempt: final.Number, Agent: final.Agent, End: EndCancelled})
 	}
+	if final.Number != 0 && t.expire != 0 && t.expire <= m.now {
+		m.finish(h, t, Expired, deadlineFailure, final, nil) // as every end but success past expire_time
+		return
+	}
 	m.finish(h, t, Cancelled, Failure{Class: ClassCancelled, Message: reason}, final, nil)
 }
