@@ -15,18 +15,16 @@ import (
 // Agents shows all agents that have a session or hold a lease.
 func (c *Client) Agents(ctx context.Context) error {
 	req := &stintv1.ListAgentsRequest{PageSize: pageSize}
-	for first := true; ; first = false {
+	var agents []*stintv1.Agent
+	for more := true; more; more = req.GetPageToken() != "" {
 		resp, err := call(ctx, c, "list agents", c.agents.ListAgents, req)
 		if err != nil {
 			return err
 		}
-		if err := showMore(c.out, agentLayout, first, resp.GetAgents()); err != nil {
-			return err
-		}
-		if req.PageToken = resp.GetNextPageToken(); req.GetPageToken() == "" {
-			return nil
-		}
+		agents = append(agents, resp.GetAgents()...)
+		req.PageToken = resp.GetNextPageToken()
 	}
+	return show(c.out, agentLayout, agents...)
 }
 
 // Drain tells an agent to take no more work, to finish what it holds within timeout (0: however long it takes) and to

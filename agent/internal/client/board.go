@@ -36,6 +36,8 @@ func (v *lines) show(s *stintv1.GetStatusResponse, _ []*stintv1.Task) error {
 	return v.out.text(v.now().UTC().Format(timeFormat) + " " + text + "\n")
 }
 
+func (v *lines) restart() {}
+
 // board redraws a bar, the counts and the live leases in place on a terminal.
 type board struct {
 	out   printer
@@ -65,6 +67,9 @@ func (v *board) show(s *stintv1.GetStatusResponse, leases []*stintv1.Task) error
 	v.drawn = len(text)
 	return v.out.text(b.String())
 }
+
+// restart leaves what is drawn where it stands; the next goes below.
+func (v *board) restart() { v.drawn = 0 }
 
 // done answers how many of how many tasks have ended; those pruned are in neither.
 func done(n *stintv1.TaskCounts) (ended, all int64) {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -80,8 +81,8 @@ func call[Req, Resp any](ctx context.Context, c *Client, what string, f unary[Re
 // change is call for what changes something: where the answer was lost, the error says so.
 func change[Req, Resp any](ctx context.Context, c *Client, what string, f unary[Req, Resp], req *Req) (*Resp, error) {
 	resp, err := call(ctx, c, what, f, req)
-	if err != nil && unsure(err) {
-		return nil, fmt.Errorf("%w; whether it took effect is unknown: look before you repeat it", err)
+	if failed := (*failure)(nil); errors.As(err, &failed) && failed.unsure() {
+		failed.remedy = "; whether it took effect is unknown: look before you repeat it"
 	}
 	return resp, err
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -20,16 +21,25 @@ var errStreamEnded = status.Error(codes.Unavailable, "the stream ended")
 
 // failure is a call that failed, as a person reads it: one line. It wraps the error of the call.
 type failure struct {
-	what string // what was tried, as in "get task a"
-	why  string // reason, fields and remedy
-	err  error
+	what   string // what was tried, as in "get task a"
+	why    string // reason and fields
+	remedy string // begins with what separates it from why; may be empty
+	err    error
 }
 
 // Error begins with the package and has no line breaks or control characters.
-func (f *failure) Error() string { return "client: " + f.what + ": " + f.why }
+func (f *failure) Error() string { return "client: " + f.what + ": " + f.why + f.remedy }
 
 // Unwrap answers the error of the call, a gRPC status.
 func (f *failure) Unwrap() error { return f.err }
+
+// cause is err without the remedy, for where the program itself applies it.
+func cause(err error) string {
+	if f := (*failure)(nil); errors.As(err, &f) {
+		return f.what + ": " + f.why
+	}
+	return err.Error()
+}
 
 // failed turns the error of a call into a line for people. Once ctx has ended the cause is ours, not the coordinator's.
 func (c *Client) failed(ctx context.Context, what string, err error) error {
@@ -38,11 +48,11 @@ func (c *Client) failed(ctx context.Context, what string, err error) error {
 	}
 	s := status.Convert(err)
 	d := detailsOf(s)
-	why := d.explain(s)
+	why, remedy := d.explain(s)
 	if d.info == nil {
-		why = transport(c.opts.Coordinator, s)
+		why, remedy = transport(c.opts.Coordinator, s)
 	}
-	return &failure{what: what, why: oneLine(why), err: err}
+	return &failure{what: oneLine(what), why: oneLine(why), remedy: remedy, err: err}
 }
 
 // details are those parts of an error that stint sends.
@@ -86,20 +96,19 @@ func (d *details) add(s *status.Status, where, what string) {
 	d.fields = append(d.fields, strings.TrimPrefix(where+": "+what, ": "))
 }
 
-// explain puts a coordinator's error in one line.
-func (d *details) explain(s *status.Status) string {
-	var b strings.Builder
-	b.WriteString(d.info.GetReason() + ": " + strings.TrimPrefix(s.Message(), d.info.GetReason()+": "))
+// explain puts a coordinator's error in words for one line.
+func (d *details) explain(s *status.Status) (why, remedy string) {
+	why = d.info.GetReason() + ": " + strings.TrimPrefix(s.Message(), d.info.GetReason()+": ")
 	for _, field := range d.fields {
-		b.WriteString("; " + field)
+		why += "; " + field
 	}
-	if remedy := remedies[d.info.GetReason()]; remedy != "" {
-		b.WriteString("; " + remedy)
+	if known := remedies[d.info.GetReason()]; known != "" {
+		remedy = "; " + known
 	}
 	if d.repeat {
-		b.WriteString("; try again in " + d.delay.String())
+		remedy += "; try again in " + d.delay.String()
 	}
-	return b.String()
+	return why, remedy
 }
 
 // remedies are those that lie in this program and that a coordinator can't know of.
@@ -111,48 +120,48 @@ var remedies = map[string]string{
 }
 
 // transport explains an error that no coordinator sent.
-func transport(coordinator string, s *status.Status) string {
+func transport(coordinator string, s *status.Status) (why, remedy string) {
 	switch s.Code() {
 	case codes.Unavailable:
 		return unavailable(coordinator, s.Message())
 	case codes.DeadlineExceeded:
-		return fmt.Sprintf("no answer from %s within %v: see whether the address is right and the coordinator there is well", coordinator, callTimeout)
+		return fmt.Sprintf("no answer from %s in time", coordinator), ": see whether the address is right and the coordinator there is well"
 	case codes.Unimplemented:
-		return fmt.Sprintf("the server at %s does not know this call: give the address of a stint coordinator of this version with --coordinator", coordinator)
+		return fmt.Sprintf("the server at %s does not know this call", coordinator), ": give the address of a stint coordinator of this version with --coordinator"
 	case codes.ResourceExhausted:
-		return fmt.Sprintf("an answer or request is too large (%s): ask for less at once", s.Message())
+		return fmt.Sprintf("an answer or request is too large (%s)", s.Message()), ": ask for less at once"
 	default:
-		return fmt.Sprintf("%s from %s: %s", s.Code(), coordinator, s.Message())
+		return fmt.Sprintf("%s from %s: %s", s.Code(), coordinator, s.Message()), ""
 	}
 }
 
-func unavailable(coordinator, message string) string {
-	cause := message[strings.LastIndex(message, ": ")+1:]
-	cause = strings.Trim(cause, ` "`)
+func unavailable(coordinator, message string) (why, remedy string) {
+	detail := strings.Trim(message[strings.LastIndex(message, ": ")+1:], ` "`)
 	switch {
 	case strings.Contains(message, "server preface"):
-		return fmt.Sprintf("the server at %s does not speak gRPC (%s): give the gRPC address of a coordinator with --coordinator", coordinator, cause)
+		return fmt.Sprintf("the server at %s does not speak gRPC (%s)", coordinator, detail), ": give the gRPC address of a coordinator with --coordinator"
 	case strings.Contains(message, dialling):
-		return fmt.Sprintf("no coordinator at %s (%s): start one with stint-coordinator or give --coordinator", coordinator, cause)
+		return fmt.Sprintf("no coordinator at %s (%s)", coordinator, detail), ": start one with stint-coordinator or give --coordinator"
 	default:
-		return fmt.Sprintf("the connection to %s broke (%s): try again", coordinator, cause)
+		return fmt.Sprintf("the connection to %s broke (%s)", coordinator, detail), ": try again"
 	}
 }
 
-// again answers whether a failed call may be repeated as it is, and how long the coordinator asks to wait first.
+// again answers whether a failed read may be repeated as it is, and how long the coordinator asks to wait first.
 func again(err error) (time.Duration, bool) {
 	s, ok := status.FromError(err)
 	if !ok {
 		return 0, false
 	}
 	d := detailsOf(s)
-	return d.delay, d.repeat || s.Code() == codes.Unavailable
+	slow := s.Code() == codes.DeadlineExceeded && d.info == nil
+	return d.delay, d.repeat || slow || s.Code() == codes.Unavailable
 }
 
-// unsure answers whether a call may have taken effect although it failed: the answer was lost, not the call.
-func unsure(err error) bool {
-	s, ok := status.FromError(err)
-	if !ok || detailsOf(s).info != nil {
+// unsure answers whether the call may have taken effect although it failed: the answer was lost, not the call.
+func (f *failure) unsure() bool {
+	s := status.Convert(f.err)
+	if detailsOf(s).info != nil {
 		return false
 	}
 	return s.Code() == codes.DeadlineExceeded || (s.Code() == codes.Unavailable && !strings.Contains(s.Message(), dialling))

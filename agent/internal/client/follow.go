@@ -24,7 +24,8 @@ func (c *Client) Follow(ctx context.Context, forever bool) error {
 			if !seen || !repeat || ctx.Err() != nil {
 				return err
 			}
-			c.note("%v; trying again", err)
+			c.note("%s; trying again", cause(err))
+			view.restart()
 			if err := c.opts.Sleep(ctx, tries.next(after)); err != nil {
 				return c.failed(ctx, "get status", err)
 			}
@@ -74,6 +75,8 @@ func (c *Client) showEnd(ctx context.Context, s *stintv1.GetStatusResponse) erro
 // view is one way of showing counts that change.
 type view interface {
 	show(s *stintv1.GetStatusResponse, leases []*stintv1.Task) error
+	// restart says that something else was written since the last show.
+	restart()
 }
 
 func (c *Client) newView() view {
@@ -100,3 +103,5 @@ func (v *jsonView) show(s *stintv1.GetStatusResponse, _ []*stintv1.Task) error {
 	v.last = s.GetCounts()
 	return v.out.message(s)
 }
+
+func (v *jsonView) restart() {}

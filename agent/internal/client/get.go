@@ -74,9 +74,7 @@ func statusRows(s *stintv1.TaskStatus) [][]string {
 		{"Failures counted", numberText(s.GetCountedFailures())},
 		{"Leases lost", numberText(s.GetLostLeases())},
 	}
-	if f := s.GetFailure(); f != nil {
-		rows = append(rows, []string{"Failure", oneLine(bare(classPrefix, f.GetFailureClass()) + ": " + f.GetMessage())})
-	}
+	rows = append(rows, []string{"Failure", failureLine(s.GetFailure())})
 	if l := s.GetLease(); l != nil {
 		rows = append(rows, []string{"Lease", oneLine(fmt.Sprintf("attempt %d on %s until %s%s",
 			l.GetAttempt(), l.GetAgentId(), clock(l.GetExpireTime()), progressText(l)))})
@@ -117,7 +115,7 @@ func (c *Client) showResult(r *stintv1.Result) error {
 	if r.GetText() == "" {
 		return nil
 	}
-	return c.out.text(strings.TrimRight(visible(r.GetText()), "\n") + "\n")
+	return c.out.text("\n" + strings.TrimRight(visible(r.GetText()), "\n") + "\n")
 }
 
 // filled drops the rows whose second cell is empty.

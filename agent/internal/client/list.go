@@ -101,13 +101,16 @@ func taskNote(t *stintv1.Task) string {
 	}
 }
 
-// failureText is "" for no failure.
-func failureText(f *stintv1.Failure) string {
+// failureText is a failure cut to fit a table; "" for none.
+func failureText(f *stintv1.Failure) string { return cell(failureLine(f)) }
+
+// failureLine is a failure in one line, class first; "" for none.
+func failureLine(f *stintv1.Failure) string {
 	text := bare(classPrefix, f.GetFailureClass())
 	if f.GetMessage() != "" {
 		text += ": " + f.GetMessage()
 	}
-	return cell(text)
+	return oneLine(text)
 }
 
 func progressText(l *stintv1.CurrentLease) string {

@@ -10,18 +10,16 @@ import (
 // Queues shows all queues by name.
 func (c *Client) Queues(ctx context.Context) error {
 	req := &stintv1.ListQueuesRequest{PageSize: pageSize}
-	for first := true; ; first = false {
+	var queues []*stintv1.Queue
+	for more := true; more; more = req.GetPageToken() != "" {
 		resp, err := call(ctx, c, "list queues", c.queues.ListQueues, req)
 		if err != nil {
 			return err
 		}
-		if err := showMore(c.out, queueLayout, first, resp.GetQueues()); err != nil {
-			return err
-		}
-		if req.PageToken = resp.GetNextPageToken(); req.GetPageToken() == "" {
-			return nil
-		}
+		queues = append(queues, resp.GetQueues()...)
+		req.PageToken = resp.GetNextPageToken()
 	}
+	return show(c.out, queueLayout, queues...)
 }
 
 // Queue shows one queue.

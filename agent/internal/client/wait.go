@@ -64,7 +64,7 @@ func (c *Client) waitFor(ctx context.Context, id string, deadline time.Time) (*s
 			if !repeat || ctx.Err() != nil {
 				return nil, err
 			}
-			c.note("%v; trying again", err)
+			c.note("%s; trying again", cause(err))
 			if err := c.opts.Sleep(ctx, tries.next(after)); err != nil {
 				return nil, c.failed(ctx, what, err)
 			}

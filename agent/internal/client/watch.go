@@ -57,7 +57,7 @@ func (c *Client) Watch(ctx context.Context, s WatchSpec) error {
 		if !seen || !repeat || ctx.Err() != nil {
 			return err
 		}
-		c.note("%v; resuming after sequence %d", err, req.GetAfterSequence())
+		c.note("%s; resuming after sequence %d", cause(err), req.GetAfterSequence())
 		if err := c.opts.Sleep(ctx, tries.next(after)); err != nil {
 			return c.failed(ctx, "watch events", err)
 		}
@@ -96,7 +96,7 @@ func (c *Client) streamFailed(ctx context.Context, stream grpc.ClientStream, err
 	oldest, newest := first(stream.Trailer(), "oldest_sequence"), first(stream.Trailer(), "newest_sequence")
 	var f *failure
 	if oldest != "" && newest != "" && errors.As(failed, &f) {
-		f.why += fmt.Sprintf("; the events kept are %s to %s: give --from 0, or --from %s for what comes next", oneLine(oldest), oneLine(newest), oneLine(newest))
+		f.remedy = fmt.Sprintf("; the events kept are %s to %s: give --from 0, or --from %s for what comes next", oneLine(oldest), oneLine(newest), oneLine(newest))
 	}
 	return failed
 }
