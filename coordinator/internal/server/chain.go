@@ -1,0 +1,115 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+
+	validation "github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/protovalidate"
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
+	"google.golang.org/grpc"
+
+	"buf.build/go/protovalidate"
+
+	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
+)
+
+// chain is what stands around every call. This is the order, outermost first, and its reasons:
+//
+//  1. door: sees every error of all that follows, maps it, logs the call once.
+//  2. recovery: a panic of anything that follows costs one call, not the process; the door
+//     tells it as INTERNAL.
+//  3. policy: nothing else is done for a method that nobody has judged.
+//  4. ending (streams): closes the streams of libraries' handlers when the server leaves.
+//  5. size: before validation, whose work grows with the request.
+//  6. validation: before the wait, so that a bad request never takes a place among them.
+//  7. waits: last, right around the handler that parks.
+type chain struct {
+	logger   *slog.Logger
+	rules    protovalidate.Validator
+	stopping <-chan struct{} // closed when the server leaves
+}
+
+func (c *chain) options() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(
+			c.doorUnary,
+			recovery.UnaryServerInterceptor(),
+			c.policyUnary,
+			c.sizeUnary,
+			explainUnary,
+			validation.UnaryServerInterceptor(c.rules),
+			c.waitsUnary,
+		),
+		grpc.ChainStreamInterceptor(
+			c.doorStream,
+			recovery.StreamServerInterceptor(),
+			c.policyStream,
+			c.endingStream,
+			explainStream,
+			validation.StreamServerInterceptor(c.rules, validation.WithIgnoreMessages(
+				(&stintv1.SessionRequest{}).ProtoReflect().Type(),
+			)),
+		),
+	}
+}
+
+func (c *chain) doorUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	reply, err := next(ctx, req)
+	if err == nil {
+		c.logDone(ctx, info.FullMethod)
+		return reply, nil
+	}
+	return nil, c.leave(ctx, info.FullMethod, err)
+}
+
+func (c *chain) doorStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	err := next(srv, stream)
+	if err == nil {
+		c.logDone(stream.Context(), info.FullMethod)
+		return nil
+	}
+	if r, ours := judge(err); ours {
+		stream.SetTrailer(r.trailer())
+	}
+	return c.leave(stream.Context(), info.FullMethod, err)
+}
+
+func (c *chain) logDone(ctx context.Context, method string) {
+	c.logger.LogAttrs(ctx, slog.LevelDebug, "call done", slog.String("method", method))
+}
+
+// leave maps an error and logs it: a fault of the coordinator with all that is known of it,
+// anything else only for those who look for it.
+func (c *chain) leave(ctx context.Context, method string, err error) error {
+	out, r := answer(err)
+	switch {
+	case r == nil:
+		c.logger.LogAttrs(ctx, slog.LevelDebug, "call ended", slog.String("method", method), slog.Any("error", err))
+	case r.faulty():
+		c.logger.LogAttrs(ctx, slog.LevelError, "call failed", slog.String("method", method), slog.Any("error", err))
+	case r.slow():
+		c.logger.LogAttrs(ctx, slog.LevelWarn, "stream cut", slog.String("method", method), slog.String("reason", reasonName(r.reason)))
+	default:
+		c.logger.LogAttrs(ctx, slog.LevelDebug, "call refused", slog.String("method", method), slog.String("reason", reasonName(r.reason)), slog.Any("error", err))
+	}
+	return out
+}
+
+// errNoPolicy is told as INTERNAL: forgetting the row is our fault.
+type errNoPolicy string
+
+func (e errNoPolicy) Error() string { return "server: no policy for method " + string(e) }
+
+func (c *chain) policyUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	if _, ok := policies[info.FullMethod]; !ok {
+		return nil, errNoPolicy(info.FullMethod)
+	}
+	return next(ctx, req)
+}
+
+func (c *chain) policyStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	if _, ok := policies[info.FullMethod]; !ok {
+		return errNoPolicy(info.FullMethod)
+	}
+	return next(srv, stream)
+}

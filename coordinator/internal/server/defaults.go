@@ -1,0 +1,69 @@
+package server
+
+import (
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
+)
+
+// fillIn sets what the submitter left unset, and drops what only the coordinator writes.
+func fillIn(t *stintv1.Task) {
+	t.Status = nil
+	if t.Queue == "" {
+		t.Queue = defaultQueue
+	}
+	if t.OnDependencyFailure == stintv1.OnDependencyFailure_ON_DEPENDENCY_FAILURE_UNSPECIFIED {
+		t.OnDependencyFailure = stintv1.OnDependencyFailure_ON_DEPENDENCY_FAILURE_CANCEL
+	}
+	if t.Intensity == stintv1.Intensity_INTENSITY_UNSPECIFIED {
+		t.Intensity = stintv1.Intensity_INTENSITY_MEDIUM
+	}
+	if t.AttemptTimeout == nil {
+		t.AttemptTimeout = durationpb.New(defaultAttemptTimeout)
+	}
+	fillInBudget(t)
+	fillInRetry(t)
+}
+
+// fillInBudget rounds both bounds to micro-dollars and gives the unset ones their default,
+// which yields to the other bound.
+func fillInBudget(t *stintv1.Task) {
+	if t.Budget == nil {
+		t.Budget = &stintv1.Budget{}
+	}
+	b := t.Budget
+	lowest, highest := rounded(b.MinUsd), rounded(b.MaxUsd)
+	switch {
+	case lowest == nil && highest == nil:
+		lowest, highest = new(float64(defaultMinUSD)), new(float64(defaultMaxUSD))
+	case lowest == nil:
+		lowest = new(min(defaultMinUSD, *highest))
+	case highest == nil:
+		highest = new(max(defaultMaxUSD, *lowest))
+	}
+	b.MinUsd, b.MaxUsd = lowest, highest
+}
+
+func rounded(v *float64) *float64 {
+	if v == nil {
+		return nil
+	}
+	m, _ := micros(*v)
+	return new(usd(m))
+}
+
+func fillInRetry(t *stintv1.Task) {
+	if t.Retry == nil {
+		t.Retry = &stintv1.RetryPolicy{}
+	}
+	r := t.Retry
+	if r.MaxAttempts == 0 {
+		r.MaxAttempts = defaultMaxAttempts
+	}
+	if r.InitialBackoff == nil {
+		r.InitialBackoff = durationpb.New(defaultInitialBackoff)
+	}
+	if r.MaxBackoff == nil {
+		r.MaxBackoff = durationpb.New(defaultMaxBackoff)
+	}
+}

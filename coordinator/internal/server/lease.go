@@ -1,0 +1,66 @@
+package server
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
+
+	"github.com/stint-dev/stint/coordinator/internal/engine"
+)
+
+// leaseTask is the number of the field Lease.task.
+var leaseTask = (&stintv1.Lease{}).ProtoReflect().Descriptor().Fields().ByName("task").Number()
+
+// grantedLease translates a lease. The task of a first run is as it was submitted, so its
+// stored bytes go out as they are: a grant decodes and encodes nothing.
+func grantedLease(l engine.Lease) (*stintv1.Lease, error) {
+	out := &stintv1.Lease{LeaseId: l.ID, Attempt: l.Attempt, Run: l.Run, ExpiresIn: durationpb.New(l.Left)}
+	if l.Run <= 1 {
+		raw := make([]byte, 0, protowire.SizeTag(leaseTask)+protowire.SizeBytes(len(l.Payload)))
+		raw = protowire.AppendTag(raw, leaseTask, protowire.BytesType)
+		out.ProtoReflect().SetUnknown(protowire.AppendBytes(raw, l.Payload))
+		return out, nil
+	}
+	out.Task = &stintv1.Task{}
+	if err := proto.Unmarshal(l.Payload, out.Task); err != nil {
+		return nil, fmt.Errorf("server: stored task %q: %w", l.TaskID, err)
+	}
+	ofThisRun(out.Task, l.Status)
+	return out, nil
+}
+
+func grantedLeases(leases []engine.Lease) ([]*stintv1.Lease, error) {
+	out := make([]*stintv1.Lease, len(leases))
+	for i, l := range leases {
+		var err error
+		if out[i], err = grantedLease(l); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func shownAck(a engine.ReportAck) *stintv1.ReportAck {
+	return &stintv1.ReportAck{
+		LeaseId: a.LeaseID, Outcome: stintv1.ReportOutcome(a.Ack),
+		Reason: stintv1.LeaseEndReason(a.End), Message: a.Message,
+	}
+}
+
+func shownExtended(o engine.ExtendOutcome) *stintv1.ExtendLeaseOutcome {
+	return &stintv1.ExtendLeaseOutcome{
+		LeaseId: o.LeaseID, Extended: o.Extended, ExpiresIn: span(o.Left), Reason: stintv1.LeaseEndReason(o.End),
+	}
+}
+
+func shownReleased(o engine.ReleaseOutcome) *stintv1.ReleaseLeaseOutcome {
+	return &stintv1.ReleaseLeaseOutcome{LeaseId: o.LeaseID, Released: o.Released, Reason: stintv1.LeaseEndReason(o.End)}
+}
+
+func shownCancel(c engine.Cancel) *stintv1.LeaseCancel {
+	return &stintv1.LeaseCancel{LeaseId: c.LeaseID, Reason: stintv1.LeaseEndReason(c.Reason)}
+}

@@ -1,0 +1,116 @@
+package server
+
+import "time"
+
+// Sizes in bytes of the encoded message.
+const (
+	// maxReceive is what the transport takes. It is above maxRequest so that a request that is
+	// somewhat too large gets an answer that names the figure.
+	maxReceive = 8 << 20
+	// maxRequest bounds a unary request: 1,000 tasks of 4 KiB.
+	maxRequest = 4 << 20
+	// maxReply is where replies and stream messages are cut, below the 4 MiB that most gRPC
+	// clients take; one item alone may be larger (a task with its result: 1.5 MiB).
+	maxReply = 2 << 20
+	// maxTaskInput bounds the instruction and parameters of a task.
+	maxTaskInput = 512 << 10
+	// maxResult bounds a result.
+	maxResult = 1 << 20
+	// maxFailureMessage is where a failure's message is cut.
+	maxFailureMessage = 4 << 10
+	// maxProgressMessage is where a progress message is cut.
+	maxProgressMessage = 256
+	// maxVersionText is where the version that an agent tells is cut.
+	maxVersionText = 128
+	// maxHeaders bounds the headers of a call.
+	maxHeaders = 16 << 10
+	// ioBuffer is the size of the read and write buffer of a connection; write buffers are
+	// shared, so an idle connection holds one of them.
+	ioBuffer = 32 << 10
+)
+
+// Shapes.
+const (
+	// maxStructDepth is the deepest nesting that a C++ client can still read in a list: each
+	// level is up to three messages, and its parser stops at 100.
+	maxStructDepth = 30
+	// maxLabels bounds the labels of an agent, as the contract's rules do for tasks.
+	maxLabels = 32
+	// maxHelloQueues bounds the queues that an agent names.
+	maxHelloQueues = 1000
+	// maxUSD bounds an amount of money.
+	maxUSD = 1_000_000
+	// microsPerUSD is the resolution of money.
+	microsPerUSD = 1_000_000
+)
+
+// Pages.
+const (
+	// defaultPage is the page_size of a list that does not say.
+	defaultPage = 100
+	// bulkPage is how many tasks one CancelTasks or RetryTasks changes at most.
+	bulkPage = 1000
+	// examined is how many tasks one call looks at, so that a filter that matches nothing
+	// still answers soon.
+	examined = 10_000
+	// listChunk is how many tasks are read from the ledger at a time, since each may weigh
+	// 1.5 MiB.
+	listChunk = 32
+)
+
+// Waits and streams.
+const (
+	// maxStreams is how many calls a connection may have open.
+	maxStreams = 256
+	// maxWaits is how many of them may wait in WaitTask or AcquireLeases, so that the others
+	// still get through.
+	maxWaits = 64
+	// defaultWait is the wait of WaitTask that does not say, below the minute at which many
+	// proxies cut a silent call.
+	defaultWait = 50 * time.Second
+	// defaultLease is the lease length of AcquireLeases that does not say.
+	defaultLease = 300 * time.Second
+	// bookmarkEvery is how often a silent watch says how far it is.
+	bookmarkEvery = 15 * time.Second
+	// stallAfter is how long one Send may take before the peer counts as not reading.
+	stallAfter = 30 * time.Second
+	// goodbye is how long a session lives on after it was told going_away, for reports and
+	// acks that are on their way.
+	goodbye = time.Second
+	// lastWords is how long a half-closed session waits for the answers that it is owed.
+	lastWords = 5 * time.Second
+	// localAcks is how many acks of malformed reports may wait to be sent.
+	localAcks = 1024
+)
+
+// Connections.
+const (
+	handshake = 10 * time.Second // a connection that has not opened by then is closed
+	pingEvery = 30 * time.Second // of silence, then the peer is pinged
+	pingWait  = 10 * time.Second // for the answer, then the connection is closed
+	pingMin   = 10 * time.Second // a peer that pings more often is cut
+)
+
+// retryAfter is the delay of RetryInfo where the engine names none: long enough that a full
+// coordinator is not asked in a tight loop, short enough to go unnoticed.
+const retryAfter = time.Second
+
+// What an error may carry of others' text: a status travels in headers, and some clients take
+// no more than 8 KiB of them, with the details encoded in base64.
+const (
+	maxErrorNames = 10
+	maxErrorText  = 512 // bytes of one description or path
+	maxKeyText    = 64  // bytes of one key in a path
+	maxErrorTotal = 2 << 10
+)
+
+// Submit's defaults.
+const (
+	defaultQueue          = "default"
+	defaultMinUSD         = 0.05
+	defaultMaxUSD         = 0.10
+	defaultAttemptTimeout = 120 * time.Second
+	defaultMaxAttempts    = 3
+	defaultInitialBackoff = time.Second
+	defaultMaxBackoff     = 60 * time.Second
+)

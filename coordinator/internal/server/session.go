@@ -1,0 +1,202 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"buf.build/go/protovalidate"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
+
+	"github.com/stint-dev/stint/coordinator/internal/engine"
+)
+
+// Session serves one stream of a session. Its goroutines return soon after it does: the
+// transport frees a blocked receive or send only then.
+func (s *agentService) Session(stream grpc.BidiStreamingServer[stintv1.SessionRequest, stintv1.SessionResponse]) error {
+	first, err := stream.Recv()
+	if errors.Is(err, io.EOF) {
+		return noHello()
+	}
+	if err != nil {
+		return err
+	}
+	hello, refused, err := helloOf(first, s.rules)
+	if err != nil {
+		return err
+	}
+	l, err := s.engine.Connect(stream.Context(), hello)
+	if err != nil {
+		return err
+	}
+	x := newSession(l, s.rules, s.stall, s.stopping)
+	return x.run(stream.Context(), hello.First, refused, stream.Recv, stream.Send)
+}
+
+// link is the engine's end of a stream; *engine.Stream is one.
+type link interface {
+	Welcome() engine.Welcome
+	Send(ctx context.Context, m engine.Message) error
+	Receive(ctx context.Context) (engine.Out, error)
+	Close()
+}
+
+// session moves messages between an agent's stream and the engine's. Three goroutines that
+// never wait for one another's other side:
+//
+//	reader    agent → engine; what it has to say itself goes to local, and never blocks
+//	receiver  engine → outs; waits for the writer, while the engine's own buffer is bounded
+//	writer    outs and local → agent
+//
+// Whatever ends first ends all: its error is that of the stream.
+type session struct {
+	link     link
+	rules    protovalidate.Validator
+	stall    time.Duration   // bound of one send
+	stopping <-chan struct{} // closed when the server leaves
+	outs     chan engine.Out
+	local    chan *stintv1.ReportAck // of malformed reports
+	eof      chan struct{}           // closed: the agent has half-closed
+	owed     debt
+	end      context.CancelCauseFunc
+}
+
+func newSession(l link, rules protovalidate.Validator, stall time.Duration, stopping <-chan struct{}) *session {
+	return &session{
+		link: l, rules: rules, stall: stall, stopping: stopping,
+		outs: make(chan engine.Out), local: make(chan *stintv1.ReportAck, localAcks), eof: make(chan struct{}),
+	}
+}
+
+// errEnded ends a session in good order.
+var errEnded = errors.New("server: session ended")
+
+func (s *session) run(
+	parent context.Context, first engine.Message, refused []*stintv1.ReportAck,
+	recv func() (*stintv1.SessionRequest, error), send func(*stintv1.SessionResponse) error,
+) error {
+	ctx, end := context.WithCancelCause(parent)
+	s.end = end
+	defer s.link.Close()
+	send = guarded(send, s.stall, func(*stintv1.SessionResponse) { end(engine.ErrTooSlow) })
+	s.owed.add(first)
+	go s.part(func() error { return s.read(ctx, recv) })
+	go s.part(func() error { return s.receive(ctx) })
+	go s.part(func() error { return s.write(ctx, refused, send) })
+	<-ctx.Done()
+	if err := context.Cause(ctx); !errors.Is(err, errEnded) {
+		return err
+	}
+	return nil
+}
+
+// part runs one of the goroutines; the first that ends with an error ends the session.
+func (s *session) part(f func() error) {
+	if err := contained(f); err != nil {
+		s.end(err)
+	}
+}
+
+// read hands in what the agent says, until it half-closes.
+func (s *session) read(ctx context.Context, recv func() (*stintv1.SessionRequest, error)) error {
+	for {
+		r, err := recv()
+		if errors.Is(err, io.EOF) {
+			close(s.eof)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if r.Hello != nil {
+			return refuse(stintv1.ErrorReason_ERROR_REASON_SESSION_PROTOCOL,
+				"hello stands in a message that is not the first; send it once a stream")
+		}
+		m, refused, err := message(r, s.rules)
+		if err != nil {
+			return err
+		}
+		for _, ack := range refused {
+			select {
+			case s.local <- ack:
+			default:
+				return engine.ErrTooSlow
+			}
+		}
+		s.owed.add(m)
+		if err := s.link.Send(ctx, m); err != nil {
+			return err
+		}
+	}
+}
+
+// receive passes on what the engine has to say.
+func (s *session) receive(ctx context.Context) error {
+	for {
+		out, err := s.link.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		select {
+		case s.outs <- out:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// write says the welcome, then all that comes up. After the agent's half-close it goes on for a
+// while for what is still owed, and when the server leaves for a moment, for what is on its way.
+func (s *session) write(ctx context.Context, refused []*stintv1.ReportAck, send func(*stintv1.SessionResponse) error) error {
+	if err := send(&stintv1.SessionResponse{Welcome: welcome(s.link.Welcome()), ReportAcks: refused}); err != nil {
+		return err
+	}
+	eof, stopping := s.eof, s.stopping
+	var last <-chan time.Time
+	verdict := errEnded
+	for eof != nil || len(s.local) > 0 || !s.owed.none() {
+		var err error
+		select {
+		case out := <-s.outs:
+			err = sendAll(out, send)
+			s.owed.pay(out)
+		case ack := <-s.local:
+			err = send(&stintv1.SessionResponse{ReportAcks: s.gather(ack)})
+		case <-eof:
+			eof, last = nil, time.After(lastWords)
+		case <-stopping:
+			stopping, last, verdict = nil, time.After(goodbye), engine.ErrStopping
+		case <-last:
+			return verdict
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return errEnded
+}
+
+// gather takes all acks that wait, up to the size of a message.
+func (s *session) gather(ack *stintv1.ReportAck) []*stintv1.ReportAck {
+	acks := []*stintv1.ReportAck{ack}
+	for {
+		select {
+		case a := <-s.local:
+			acks = append(acks, a)
+		default:
+			return acks
+		}
+	}
+}
+
+func welcome(w engine.Welcome) *stintv1.Welcome {
+	return &stintv1.Welcome{
+		LedgerId: w.LedgerID, LeaseTtl: durationpb.New(w.TTL), HeartbeatInterval: durationpb.New(w.Interval),
+	}
+}

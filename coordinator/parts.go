@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// part is something that runs until its context ends.
+type part struct {
+	name string
+	run  func(ctx context.Context) error
+}
+
+// inOrder runs all parts at once. When ctx ends, or one of them does, it ends them one after
+// the other in the order given, each after the one before has returned. cut is called if one
+// ended by itself: the rest need not be polite. It returns what went wrong.
+func inOrder(ctx context.Context, cut func(), parts []part) error {
+	type running struct {
+		cancel context.CancelFunc
+		done   chan struct{}
+		err    error
+	}
+	all := make([]*running, len(parts))
+	first := make(chan struct{}, len(parts))
+	for i, p := range parts {
+		own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		r := &running{cancel: cancel, done: make(chan struct{})}
+		all[i] = r
+		go func() {
+			defer close(r.done)
+			if r.err = p.run(own); r.err != nil {
+				r.err = fmt.Errorf("%s: %w", p.name, r.err)
+			}
+			first <- struct{}{}
+		}()
+	}
+	select {
+	case <-ctx.Done():
+	case <-first:
+		cut()
+	}
+	var errs []error
+	for _, r := range all {
+		r.cancel()
+		<-r.done
+		errs = append(errs, r.err)
+	}
+	return errors.Join(errs...)
+}
+
+// signals gives a context that ends with the first signal to stop, and one that ends with the
+// second. stop gives the signals back.
+func signals() (soft, hard context.Context, stop func()) {
+	soft, first := context.WithCancel(context.Background())
+	hard, second := context.WithCancel(context.Background())
+	got := make(chan os.Signal, 2)
+	signal.Notify(got, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		for _, end := range []func(){first, second} {
+			select {
+			case <-got:
+				end()
+			case <-hard.Done():
+				return
+			}
+		}
+	}()
+	return soft, hard, func() {
+		signal.Stop(got)
+		first()
+		second()
+	}
+}
