@@ -133,24 +133,29 @@ func (e *Engine) GoingAway() {
 	})
 }
 
-// running refuses calls before Run has recovered.
+// running refuses calls before Run has recovered and after its clean stop.
 func (e *Engine) running() error {
-	select {
-	case <-e.active:
+	if closed(e.active) && !closed(e.stopped) {
 		return nil
+	}
+	return ErrStopping
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
 	default:
-		return ErrStopping
+		return false
 	}
 }
 
 // serving also refuses, once this coordinator leaves, calls that would begin something new.
 func (e *Engine) serving() error {
-	select {
-	case <-e.leaving:
+	if closed(e.leaving) {
 		return ErrStopping
-	default:
-		return e.running()
 	}
+	return e.running()
 }
 
 // fail stops everything: nothing leaves the process from here on.
@@ -162,14 +167,7 @@ func (e *Engine) fail(doing string, err error) {
 	})
 }
 
-func (e *Engine) hasFailed() bool {
-	select {
-	case <-e.failed:
-		return true
-	default:
-		return false
-	}
-}
+func (e *Engine) hasFailed() bool { return closed(e.failed) }
 
 // uptime is how long this coordinator has been active.
 func (e *Engine) uptime() time.Duration {

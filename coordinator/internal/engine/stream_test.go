@@ -1,0 +1,271 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stint-dev/stint/coordinator/internal/queue"
+)
+
+func (r *rig) connect(agent string, first Message) *Stream {
+	r.t.Helper()
+	s, err := r.Connect(r.t.Context(), Hello{Agent: agent, Instance: "i1", Slots: 4, First: first})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return s
+}
+
+func (r *rig) receive(s *Stream) Out {
+	r.t.Helper()
+	o, err := s.Receive(r.t.Context())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return o
+}
+
+func held(leases []Lease) []Extension {
+	x := make([]Extension, len(leases))
+	for i := range leases {
+		x[i].LeaseID = leases[i].ID
+	}
+	return x
+}
+
+// A session from welcome to ack: grants with payloads, heartbeat acks, report acks, cancels.
+func TestSession(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		ctx := t.Context()
+		s := r.connect("agent", Message{Credit: 2})
+		defer s.Close()
+		if w := s.Welcome(); w.LedgerID == "" || w.TTL != 6*time.Second || w.Interval != 2*time.Second {
+			t.Errorf("welcome %+v", w)
+		}
+		r.submit("a", "b", "c")
+		o := r.receive(s)
+		if len(o.Grants) != 2 || o.HasHeartbeatAck {
+			t.Fatalf("grants %+v", o)
+		}
+		err := s.Send(ctx, Message{
+			Beats: true, Held: held(o.Grants), Credit: 3,
+			Reports: []Report{success(o.Grants[0]), {LeaseID: "forged", Success: true}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		next := r.receive(s)
+		if !next.HasHeartbeatAck || len(next.Acks) != 2 || len(next.Grants) != 1 || len(next.Cancels) != 1 {
+			t.Fatalf("answer %+v", next)
+		}
+		if a := next.Acks[0]; a.Ack != queue.AckRecorded || a.LeaseID != o.Grants[0].ID {
+			t.Errorf("ack %+v", a)
+		}
+		if a := next.Acks[1]; a.Ack != queue.AckLeaseLost || a.End != queue.EndUnknown || a.LeaseID != "forged" {
+			t.Errorf("ack %+v", a)
+		}
+		if c := next.Cancels[0]; c.LeaseID != o.Grants[0].ID { // still listed, though reported
+			t.Errorf("cancel %+v", c)
+		}
+		if _, err := r.Cancel(ctx, []queue.Choice{{ID: o.Grants[1].TaskID}}, "enough"); err != nil {
+			t.Fatal(err)
+		}
+		if o = r.receive(s); len(o.Cancels) != 1 || o.Cancels[0].Reason != queue.EndCancelled {
+			t.Errorf("cancel %+v", o)
+		}
+	})
+}
+
+// A lease id that is nobody's is answered under the very text that the agent sent.
+func TestForgedLeaseHeldIsCancelled(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		s := r.connect("agent", Message{Held: []Extension{{LeaseID: "no lease of ours"}}})
+		defer s.Close()
+		want := Cancel{LeaseID: "no lease of ours", Reason: queue.EndUnknown}
+		if o := r.receive(s); len(o.Cancels) != 1 || o.Cancels[0] != want {
+			t.Errorf("told %+v", o)
+		}
+	})
+}
+
+// Reports that only the ledger can judge are looked up, and acknowledged with the others.
+func TestSessionReportFromTheLedger(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		s := r.connect("agent", Message{Credit: 1})
+		defer s.Close()
+		r.submit("a")
+		l := r.receive(s).Grants[0]
+		for range 2 {
+			if err := s.Send(t.Context(), Message{Reports: []Report{success(l)}}); err != nil {
+				t.Fatal(err)
+			}
+			o := r.receive(s)
+			if len(o.Acks) != 1 {
+				t.Fatalf("told %+v", o)
+			}
+			r.settle()
+		}
+		if err := s.Send(t.Context(), Message{Beats: true, Number: 7, Reports: []Report{success(l)}}); err != nil {
+			t.Fatal(err)
+		}
+		if o := r.receive(s); len(o.Acks) != 1 || o.Acks[0].Ack != queue.AckDuplicate || o.HeartbeatAck != 7 {
+			t.Errorf("told %+v", o)
+		}
+	})
+}
+
+func TestStreamsEnd(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		ctx := t.Context()
+		old := r.connect("agent", Message{})
+		_, err := r.Connect(ctx, Hello{Agent: "agent", Instance: "i2"})
+		wantReason(t, err, queue.AgentIDInUse)
+		if n := len(r.streams.byID); n != 1 {
+			t.Errorf("%d streams after a refusal", n)
+		}
+		s := r.connect("agent", Message{})
+		if _, err := old.Receive(ctx); !errors.Is(err, ErrReplaced) {
+			t.Errorf("Receive of a replaced stream: %v", err)
+		}
+		if err := old.Send(ctx, Message{}); !errors.Is(err, ErrReplaced) {
+			t.Errorf("Send on a replaced stream: %v", err)
+		}
+		old.Close()
+		old.Close()
+		if v, err := r.Agent(ctx, "agent"); err != nil || v.State != queue.AgentOnline {
+			t.Errorf("the newer stream after the older was closed: %+v, %v", v, err)
+		}
+		s.Close()
+		if _, err := r.Agent(ctx, "agent"); err == nil {
+			t.Error("an agent without stream and leases is still there")
+		}
+		if n := len(r.streams.byID); n != 0 {
+			t.Errorf("%d streams left behind", n)
+		}
+	})
+}
+
+// A reader that does not read loses its stream, and holds nobody up.
+func TestSlowStreamIsCut(t *testing.T) {
+	b := newOutbox()
+	b.put(&Out{Acks: make([]ReportAck, outboxItems)}, nil)
+	if err := b.error(); err != nil {
+		t.Fatalf("full: %v", err)
+	}
+	b.put(&Out{Cancels: make([]Cancel, 1)}, nil)
+	if err := b.error(); !errors.Is(err, ErrTooSlow) {
+		t.Errorf("over full: %v", err)
+	}
+	if _, _, err := b.take(); !errors.Is(err, ErrTooSlow) {
+		t.Errorf("take: %v", err)
+	}
+}
+
+// An Out is bounded, and a cancel never overtakes the grant that it is about.
+func TestOutboxCuts(t *testing.T) {
+	b := newOutbox()
+	b.put(&Out{Cancels: []Cancel{{LeaseID: "x"}}, HasHeartbeatAck: true}, make([]queue.Granted, outGrants+1))
+	o, grants, _ := b.take()
+	if len(grants) != outGrants || len(o.Cancels) != 0 || !o.HasHeartbeatAck {
+		t.Errorf("first: %d grants, %+v", len(grants), o)
+	}
+	o, grants, _ = b.take()
+	if len(grants) != 1 || len(o.Cancels) != 1 || o.HasHeartbeatAck {
+		t.Errorf("second: %d grants, %+v", len(grants), o)
+	}
+	if o, grants, _ = b.take(); len(grants) != 0 || !o.empty() {
+		t.Errorf("third: %d grants, %+v", len(grants), o)
+	}
+}
+
+func TestGoingAway(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		ctx := t.Context()
+		s := r.connect("agent", Message{Credit: 5})
+		defer s.Close()
+		r.submit("a")
+		l := r.receive(s).Grants[0]
+		wait := begin(t, func() (*Task, error) { return r.Wait(ctx, "a", time.Hour) })
+		acquire := begin(t, func() ([]Lease, error) {
+			return r.Acquire(ctx, Acquire{Agent: "unary", Max: 1, Length: time.Minute, Wait: 50 * time.Second})
+		})
+		wait.waits("wait")
+		acquire.waits("acquire")
+
+		began := time.Now()
+		r.GoingAway()
+		r.GoingAway()
+		if o := r.receive(s); !o.GoingAway {
+			t.Errorf("the stream is told %+v", o)
+		}
+		if got := wait.ends("wait"); got.Status.State != queue.Running {
+			t.Errorf("the wait answers %+v", got)
+		}
+		if got := acquire.ends("acquire"); len(got) != 0 {
+			t.Errorf("the acquire answers %+v", got)
+		}
+		if d := time.Since(began); d != 0 {
+			t.Errorf("they waited %v more", d)
+		}
+		if _, err := r.Submit(ctx, specs("b"), nil); !errors.Is(err, ErrStopping) {
+			t.Errorf("submit: %v", err)
+		}
+		if err := s.Send(ctx, Message{Reports: []Report{success(l)}}); err != nil {
+			t.Fatal(err)
+		}
+		if o := r.receive(s); len(o.Acks) != 1 || o.Acks[0].Ack != queue.AckRecorded {
+			t.Errorf("the last report: %+v", o)
+		}
+		r.stop()
+		if _, err := s.Receive(ctx); !errors.Is(err, ErrStopping) {
+			t.Errorf("after the stop: %v", err)
+		}
+	})
+}
+
+// What was granted to a caller that has gone goes back at no cost.
+func TestAcquireOfACallerThatHasGone(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		ctx, hangUp := context.WithCancel(t.Context())
+		gone := begin(t, func() ([]Lease, error) {
+			return r.Acquire(ctx, Acquire{Agent: "gone", Max: 1, Length: time.Minute, Wait: 50 * time.Second})
+		})
+		gone.waits("acquire")
+		r.ledger.Hold()
+		submit := begin(t, func() ([]bool, error) { return r.Submit(t.Context(), specs("a"), nil) })
+		submit.waits("submit") // and granted, but the grant has not left
+		hangUp()
+		if err := gone.failed(); !errors.Is(err, context.Canceled) {
+			t.Errorf("acquire: %v", err)
+		}
+		r.ledger.Release()
+		submit.ends("submit")
+		synctest.Wait()
+		got := r.task("a")
+		if got.Status.State != queue.Ready || got.Status.Lost != 0 || got.Attempts[0].Outcome != queue.OutcomeUnconfirmed {
+			t.Errorf("the task is %+v", got)
+		}
+	})
+}
+
+func TestAcquireWaits(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		ask := func() ([]Lease, error) {
+			return r.Acquire(t.Context(), Acquire{Agent: "unary", Max: 2, Length: time.Minute, Wait: 30 * time.Second})
+		}
+		began := time.Now()
+		if got, err := ask(); len(got) != 0 || err != nil || time.Since(began) != 30*time.Second {
+			t.Errorf("nothing there: %v, %v after %v", got, err, time.Since(began))
+		}
+		g := begin(t, ask)
+		g.waits("acquire")
+		r.submit("a")
+		if got := g.ends("acquire"); len(got) != 1 || string(got[0].Payload) != "payload of a" {
+			t.Errorf("granted %+v", got)
+		}
+	})
+}
