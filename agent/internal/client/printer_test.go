@@ -42,11 +42,17 @@ func TestCut(t *testing.T) {
 // Pauses grow to a bound, are never shorter than asked for, and begin anew after a success.
 func TestPause(t *testing.T) {
 	var p pause
+	longest := time.Duration(0)
 	for i := range 100 {
 		top := min(firstPause<<min(i, 10), maxPause)
 		if d := p.next(0); d < minPause || d > top {
 			t.Fatalf("try %d: pause %v, want %v to %v", i, d, minPause, top)
+		} else {
+			longest = max(longest, d)
 		}
+	}
+	if longest <= firstPause {
+		t.Errorf("no pause of 100 was longer than %v", longest)
 	}
 	if d := p.next(time.Minute); d != time.Minute {
 		t.Errorf("pause %v, want the minute asked for", d)
