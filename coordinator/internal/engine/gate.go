@@ -46,7 +46,11 @@ func (g *gate) after(n uint64) <-chan struct{} {
 // hold keeps back what has just been read of the ledger until all of it is durable: readers may
 // see a batch before its sync has finished (D3).
 func (e *Engine) hold(ctx context.Context) error {
-	n := e.committing.Load()
+	return e.until(ctx, e.committing.Load())
+}
+
+// until waits for the release of a batch.
+func (e *Engine) until(ctx context.Context, n uint64) error {
 	for {
 		moved := e.gate.after(n)
 		if moved == nil {

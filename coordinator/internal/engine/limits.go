@@ -17,6 +17,10 @@ const (
 	// itemBytes is what a task or a report is taken to weigh besides its content.
 	itemBytes = 512
 
+	// longestPause is how long the loop sleeps at most while any deadline is set: the wall clock
+	// may jump, and timers stand still while a host is suspended.
+	longestPause = 10 * time.Second
+
 	// turnsWaiting is how many turns may wait for the committer or the releaser; turns without
 	// a batch are not held back by inFlight.
 	turnsWaiting = 64

@@ -98,6 +98,37 @@ func TestReportLookedUpBeforeARetry(t *testing.T) {
 	}, p.at(kind))
 }
 
+// What was just stepped is not in the ledger yet: a retry in that moment looks again.
+func TestRetryOfATaskWhoseEndIsBeingWritten(t *testing.T) {
+	hold := make(chan chan struct{}, 1)
+	bubble(t, func(t *testing.T, r *rig) {
+		ctx := t.Context()
+		r.submit("a")
+		held := make(chan struct{})
+		hold <- held
+		cancel := begin(t, func() (int, error) { return r.Cancel(ctx, []queue.Choice{{ID: "a"}}, "") })
+		cancel.waits("cancel")
+		retry := begin(t, func() (int, error) { return r.Retry(ctx, []queue.Choice{{ID: "a"}}, 0) })
+		retry.waits("retry")
+		close(held)
+		cancel.ends("cancel")
+		if n := retry.ends("retry"); n != 1 {
+			t.Errorf("%d tasks were retried", n)
+		}
+		if got := r.task("a"); got.Status.State != queue.Ready || got.Status.Run != 2 {
+			t.Errorf("task %+v", got.Status)
+		}
+	}, func(e *Engine) {
+		e.hooks.beforeCommit = func(uint64) {
+			select {
+			case held := <-hold:
+				<-held
+			default:
+			}
+		}
+	})
+}
+
 // A look-up that fails is answered with its error, and keeps nothing.
 func TestLookUpFails(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {

@@ -124,11 +124,13 @@ func (l *loop) turn() {
 
 	l.more = effects.More
 	l.due, l.deadline = l.machine.Next()
+	l.due = min(l.due, l.last+longestPause)
+	l.send(&effects)
+	stepped := l.stepped
 	for _, cmd := range effects.Missing {
 		c := l.answered(cmd)
-		l.workers.Go(func() { l.lookAgain(l.ctx, c) })
+		l.workers.Go(func() { l.lookAgain(l.ctx, c, stepped) })
 	}
-	l.send(&effects)
 }
 
 // answered takes a call out of those pending.

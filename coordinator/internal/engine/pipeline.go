@@ -13,13 +13,6 @@ type turn struct {
 	grants  bool
 }
 
-func (t *turn) number() uint64 {
-	if t.batch == nil {
-		return 0
-	}
-	return t.batch.Head.Batch
-}
-
 // commit applies batches in order. Its syncs overlap with the next step.
 func (e *Engine) commit() {
 	defer close(e.releases)
@@ -39,8 +32,10 @@ func (e *Engine) commit() {
 }
 
 func (e *Engine) apply(t *turn) bool {
-	n := t.number()
-	e.hooks.at(e.hooks.beforeCommit, n)
+	n := t.batch.Head.Batch
+	if e.hooks.beforeCommit != nil {
+		e.hooks.beforeCommit(n)
+	}
 	e.payloads.put(t.batch.Specs)
 	e.committing.Store(n)
 	wait, err := e.ledger.Commit(t.batch)
@@ -50,7 +45,6 @@ func (e *Engine) apply(t *turn) bool {
 	}
 	e.lookups.advance(n)
 	t.wait = wait
-	e.hooks.at(e.hooks.afterCommit, n)
 	return true
 }
 
@@ -64,7 +58,6 @@ func (e *Engine) release() {
 				return
 			}
 		}
-		e.hooks.at(e.hooks.beforeRelease, t.number())
 		if e.hasFailed() {
 			return
 		}
@@ -86,7 +79,7 @@ func (e *Engine) let(t *turn) {
 	}
 	e.waiters.end(t.ended)
 	if t.batch != nil {
-		e.gate.advance(t.number())
+		e.gate.advance(t.batch.Head.Batch)
 		select {
 		case e.wake <- struct{}{}:
 		default: // it has been woken already
