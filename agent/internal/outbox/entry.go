@@ -45,8 +45,8 @@ func decodeEntry(data []byte) (ledgerID string, report *stintv1.Report, err erro
 	if crc32.Checksum(body, castagnoli) != binary.BigEndian.Uint32(data[len(magic):head]) {
 		return "", nil, errTorn
 	}
-	size := int(binary.BigEndian.Uint32(body))
-	if size > len(body)-4 {
+	size := uint64(binary.BigEndian.Uint32(body))
+	if size > uint64(len(body)-4) {
 		return "", nil, errTorn
 	}
 	report = &stintv1.Report{}
