@@ -90,7 +90,7 @@ func detailsOf(s *status.Status) details {
 
 // add takes in one violation, unless the message of the error says it already.
 func (d *details) add(s *status.Status, where, what string) {
-	if strings.Contains(s.Message(), where) && strings.Contains(s.Message(), what) {
+	if what != "" && strings.Contains(s.Message(), what) {
 		return
 	}
 	d.fields = append(d.fields, strings.TrimPrefix(where+": "+what, ": "))

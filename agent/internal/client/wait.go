@@ -36,7 +36,7 @@ func (c *Client) Wait(ctx context.Context, ids []string, timeout time.Duration) 
 	}
 	err := show(c.out, taskLayout, tasks...)
 	if len(open) > 0 {
-		err = errors.Join(fmt.Errorf("client: wait: not completed: %s", strings.Join(open, ", ")), err)
+		err = errors.Join(fmt.Errorf("client: wait: not completed: %s; stint-agent explain tells why", strings.Join(open, ", ")), err)
 	}
 	return err
 }

@@ -59,7 +59,7 @@ func TestWaitTimeout(t *testing.T) {
 		o.Now = func() time.Time { clock = clock.Add(20 * time.Second); return clock }
 	})
 	err := b.Wait(t.Context(), []string{"busy"}, 70*time.Second)
-	if err == nil || err.Error() != "client: wait: not completed: busy is RUNNING" {
+	if err == nil || err.Error() != "client: wait: not completed: busy is RUNNING; stint-agent explain tells why" {
 		t.Errorf("got %v", err)
 	}
 	var asks []time.Duration
