@@ -1,5 +1,5 @@
-# Tools are pinned here and built once into .tools/NAME@VERSION/ when missing; nothing but Go has to be
-# installed. A target that needs a tool names the tool's file as a prerequisite.
+# `make help` lists the targets. Tools are pinned here and built once into .tools/NAME@VERSION/ when missing; nothing
+# but Go has to be installed. A target that needs a tool names the tool's file as a prerequisite.
 
 .DEFAULT_GOAL := build
 
@@ -8,12 +8,14 @@ PROTOC_GEN_GO_VERSION      := v1.36.12
 PROTOC_GEN_GO_GRPC_VERSION := v1.6.2
 PROTOVALIDATE_VERSION      := v1.2.2
 GOLANGCI_LINT_VERSION      := v2.15.0
+GRPCURL_VERSION            := v1.9.4
 
 TOOLS              := $(CURDIR)/.tools
 BUF                := $(TOOLS)/buf@$(BUF_VERSION)/buf
 PROTOC_GEN_GO      := $(TOOLS)/protoc-gen-go@$(PROTOC_GEN_GO_VERSION)/protoc-gen-go
 PROTOC_GEN_GO_GRPC := $(TOOLS)/protoc-gen-go-grpc@$(PROTOC_GEN_GO_GRPC_VERSION)/protoc-gen-go-grpc
 GOLANGCI_LINT      := $(TOOLS)/golangci-lint@$(GOLANGCI_LINT_VERSION)/golangci-lint
+GRPCURL            := $(TOOLS)/grpcurl@$(GRPCURL_VERSION)/grpcurl
 
 # $(call install,PACKAGE@VERSION) builds a tool into the folder of the target. It runs outside the module,
 # so that tools leave go.mod alone.
@@ -31,6 +33,82 @@ $(PROTOC_GEN_GO_GRPC):
 $(GOLANGCI_LINT):
 	$(call install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION))
 
+$(GRPCURL):
+	$(call install,github.com/fullstorydev/grpcurl/cmd/grpcurl@$(GRPCURL_VERSION))
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+## Programs
+
+# What `stint-agent version` tells; a build without git has none to tell.
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+GO_BUILD = CGO_ENABLED=0 go build -trimpath -ldflags
+
+# Always built: Go knows by itself what is up to date.
+.PHONY: build
+build: ## build bin/stint-coordinator and bin/stint-agent (the default)
+	$(GO_BUILD) "-s -w -X main.release=$(VERSION)" -o bin/stint-coordinator$(EXE) ./coordinator
+	$(GO_BUILD) "-s -w -X main.version=$(VERSION)" -o bin/stint-agent$(EXE) ./agent
+
+# The suffix of programs where we build for.
+EXE := $(shell go env GOEXE)
+
+PLATFORMS := linux/amd64 linux/arm64 linux/arm darwin/arm64 windows/amd64
+
+.PHONY: cross
+cross: ## show that everything builds for every platform
+	@set -e; for platform in $(PLATFORMS); do \
+		echo "$$platform"; \
+		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} go build ./...; \
+	done
+
+## Trying it out
+
+# Not `go run`: that would not pass on a signal, and leave what the demo has started behind.
+DEMO := .demo/stint-demo$(EXE)
+
+.PHONY: $(DEMO)
+$(DEMO): build
+	@go build -o $@ ./coordinator/demo
+
+.PHONY: demo
+demo: $(DEMO) ## run a dozen tasks, kill an agent on the way, show the results; ends by itself
+	@$(DEMO)
+
+.PHONY: up
+up: $(DEMO) ## run the same coordinator, agents and stand-in API until Ctrl-C, to try things out
+	@$(DEMO) -up
+
+.PHONY: idle
+idle: $(DEMO) ## print what an idle coordinator and an idle agent cost
+	@$(DEMO) -idle
+
+.PHONY: tools
+tools: $(GRPCURL) ## build the pinned grpcurl
+	@echo $(GRPCURL)
+
+## Tests
+
+# The race detector needs a C compiler. Where there is none the tests run without it.
+RACE := $(if $(shell command -v "$$(go env CC)" 2>/dev/null),-race)
+
+# Longest time of one package's tests: several times what the longest takes on two cores.
+TEST_TIMEOUT := 10m
+
+# STINT_REQUIRE=all makes a test fail that would be skipped because a program it needs is not there.
+.PHONY: test
+test: $(GRPCURL) ## vet, then all tests, those with the real programs included
+	go vet ./...
+	@[ -n "$(RACE)" ] || [ "$(STINT_REQUIRE)" != all ] || { echo "no C compiler, so no race detector: install gcc"; exit 1; }
+	STINT_GRPCURL=$(GRPCURL) go test $(RACE) -timeout $(TEST_TIMEOUT) ./...
+
+.PHONY: clean
+clean: ## remove what was built and what a demo left; keeps the tools
+	rm -rf bin .demo
+
 ## Contract
 
 VALIDATE_PROTO := buf/validate/validate.proto
@@ -42,7 +120,7 @@ buf_generate = PATH="$(dir $(PROTOC_GEN_GO)):$(dir $(PROTOC_GEN_GO_GRPC)):$$PATH
 
 # generate rewrites gen/ from proto/.
 .PHONY: generate
-generate: $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_GO_GRPC) vendor-proto
+generate: $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_GO_GRPC) vendor-proto ## rewrite gen/ from proto/
 	$(buf_generate)
 
 # vendor-proto copies the rules that the contract imports out of the module cache.
@@ -58,7 +136,7 @@ vendor-proto:
 ## Lint
 
 .PHONY: lint
-lint: lint-proto lint-gen lint-go
+lint: lint-proto lint-gen lint-go ## check the contract, the generated code and the Go code
 
 # The last commit of main, where there is one: what the contract must stay compatible with.
 BREAKING_BASE = $(shell git rev-parse --verify --quiet main || git rev-parse --verify --quiet origin/main)
