@@ -19,6 +19,9 @@ const (
 	exitError = 1 // anything else, wrong usage too
 )
 
+// console is where a command writes: what was asked for to Out, all else to Err.
+type console struct{ Out, Err io.Writer }
+
 // program is the command line.
 type program struct {
 	Serve serve `cmd:"" default:"withargs" help:"Own the queues and serve agents and submitters (the default)."`
@@ -36,6 +39,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		kong.Description("Hands out tasks to agents: durably, in dependency order, each result recorded once."),
 		kong.DefaultEnvars("STINT"),
 		kong.Writers(stdout, stderr),
+		kong.Bind(&console{Out: stdout, Err: stderr}),
 		kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
 	)
@@ -49,7 +53,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return misused(parser, stderr, err)
 	}
-	if err := command.Run(stderr); err != nil {
+	if err := command.Run(); err != nil {
 		return complain(stderr, err)
 	}
 	return exitOK

@@ -3,51 +3,41 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
 )
 
 // part is something that runs until its context ends.
-type part struct {
-	name string
-	run  func(ctx context.Context) error
-}
+type part func(ctx context.Context) error
 
 // inOrder runs all parts at once. When ctx ends, or one of them does, it ends them one after
 // the other in the order given, each after the one before has returned. cut is called if one
 // ended by itself: the rest need not be polite. It returns what went wrong.
-func inOrder(ctx context.Context, cut func(), parts []part) error {
+func inOrder(ctx context.Context, cut func(), parts ...part) error {
 	type running struct {
 		cancel context.CancelFunc
-		done   chan struct{}
-		err    error
+		done   chan error
 	}
-	all := make([]*running, len(parts))
-	first := make(chan struct{}, len(parts))
+	all := make([]running, len(parts))
+	ended := make(chan struct{}, len(parts))
 	for i, p := range parts {
 		own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		r := &running{cancel: cancel, done: make(chan struct{})}
-		all[i] = r
+		all[i] = running{cancel, make(chan error, 1)}
 		go func() {
-			defer close(r.done)
-			if r.err = p.run(own); r.err != nil {
-				r.err = fmt.Errorf("%s: %w", p.name, r.err)
-			}
-			first <- struct{}{}
+			all[i].done <- p(own)
+			ended <- struct{}{}
 		}()
 	}
 	select {
 	case <-ctx.Done():
-	case <-first:
+	case <-ended:
 		cut()
 	}
 	var errs []error
 	for _, r := range all {
 		r.cancel()
-		<-r.done
-		errs = append(errs, r.err)
+		errs = append(errs, <-r.done)
 	}
 	return errors.Join(errs...)
 }

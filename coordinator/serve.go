@@ -2,13 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"time"
 
 	"github.com/stint-dev/stint/coordinator/internal/engine"
+	"github.com/stint-dev/stint/coordinator/internal/ledger"
 	"github.com/stint-dev/stint/coordinator/internal/ledger/pebbleledger"
 	"github.com/stint-dev/stint/coordinator/internal/server"
 	"github.com/stint-dev/stint/coordinator/internal/web"
@@ -35,11 +36,11 @@ type serve struct {
 const payloadCache = 64 << 20
 
 // Run serves until a signal comes.
-func (s *serve) Run(stderr io.Writer) error {
+func (s *serve) Run(c *console) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	logger := newLogger(stderr, s.LogLevel, s.LogFormat)
+	logger := newLogger(c.Err, s.LogLevel, s.LogFormat)
 	soft, hard, stop := signals()
 	defer stop()
 	if err := s.serve(soft, hard, logger); err != nil {
@@ -76,23 +77,26 @@ func (s *serve) serve(ctx, hard context.Context, logger *slog.Logger) error {
 
 	hard, cut := context.WithCancel(hard)
 	defer cut()
-	return inOrder(ctx, cut, []part{ // of shutdown
-		{"grpc", func(ctx context.Context) error { return front.Run(ctx, hard.Done(), ports.grpc) }},
-		{"engine", writer.Run},
-		{"ledger", func(ctx context.Context) error { return watchLedger(ctx, fatal, store.Close) }},
-		{"announce", func(ctx context.Context) error { return announce(ctx, writer, ports, logger) }},
-		{"http", func(ctx context.Context) error { return side.Run(ctx, ports.http) }},
-	})
+	return inOrder(ctx, cut, // in the order of shutdown
+		func(ctx context.Context) error { return front.Run(ctx, hard.Done(), ports.grpc) },
+		writer.Run,
+		func(ctx context.Context) error { return keepLedger(ctx, fatal, store) },
+		func(ctx context.Context) error { return announce(ctx, writer, ports, logger) },
+		func(ctx context.Context) error { return side.Run(ctx, ports.http) },
+	)
 }
 
-// watchLedger ends with the ledger's first failure, and closes the ledger once nobody uses it.
-func watchLedger(ctx context.Context, fatal <-chan error, close func() error) error {
+// keepLedger ends with the ledger's first failure, or closes it once nobody uses it.
+func keepLedger(ctx context.Context, fatal <-chan error, l ledger.Ledger) error {
 	select {
 	case err := <-fatal:
 		return err
 	case <-ctx.Done():
-		return close()
 	}
+	if err := l.Close(); !errors.Is(err, ledger.ErrClosed) {
+		return err
+	}
+	return nil // it was never opened
 }
 
 // announce logs the addresses once the coordinator answers.

@@ -81,6 +81,8 @@ const (
 	lastWords = 5 * time.Second
 	// localAcks is how many acks of malformed reports may wait to be sent.
 	localAcks = 1024
+	// maxEcho is where the lease id of a malformed report is cut, in bytes; ours have far less.
+	maxEcho = 1 << 10
 )
 
 // Connections.

@@ -17,6 +17,9 @@ import (
 func message(r *stintv1.SessionRequest, rules protovalidate.Validator) (m engine.Message, refused []*stintv1.ReportAck, err error) {
 	for _, x := range r.GetReports() {
 		if why := malformed(x, rules); why != "" {
+			if len(refused) == localAcks {
+				return m, nil, engine.ErrTooSlow // no agent works like that; the acks would fill the memory
+			}
 			refused = append(refused, invalidAck(x.GetLeaseId(), why))
 			continue
 		}
@@ -51,7 +54,7 @@ func malformed(r *stintv1.Report, rules protovalidate.Validator) string {
 
 func invalidAck(lease, why string) *stintv1.ReportAck {
 	return &stintv1.ReportAck{
-		LeaseId: lease, Outcome: stintv1.ReportOutcome_REPORT_OUTCOME_INVALID, Message: cut(why, maxErrorText),
+		LeaseId: cut(lease, maxEcho), Outcome: stintv1.ReportOutcome_REPORT_OUTCOME_INVALID, Message: cut(why, maxErrorText),
 	}
 }
 

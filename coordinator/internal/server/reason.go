@@ -12,11 +12,11 @@ import (
 type kind int
 
 const (
-	plain        kind = iota // none
-	badField                 // BadRequest
-	precondition             // PreconditionFailure, one violation for each name
-	resource                 // ResourceInfo
-	quota                    // QuotaFailure
+	nothing      kind = iota
+	badField          // BadRequest
+	precondition      // PreconditionFailure, one violation for each name
+	resource          // ResourceInfo
+	quota             // QuotaFailure
 )
 
 // reasonRow says how a reason leaves.
@@ -76,10 +76,10 @@ var reasons = map[stintv1.ErrorReason]reasonRow{
 		"events were not read in time; watch again after resume_after_sequence, nothing is lost"},
 	stintv1.ErrorReason_ERROR_REASON_SESSION_TOO_SLOW: {codes.ResourceExhausted, quota, retryAfter, "session",
 		"the session was not read in time; dial again, its leases live on"},
-	stintv1.ErrorReason_ERROR_REASON_SESSION_REPLACED: {codes.Aborted, plain, 0, "",
+	stintv1.ErrorReason_ERROR_REASON_SESSION_REPLACED: {codes.Aborted, nothing, 0, "",
 		"the same instance opened a newer stream"},
-	stintv1.ErrorReason_ERROR_REASON_SHUTTING_DOWN: {codes.Unavailable, plain, 0, "",
+	stintv1.ErrorReason_ERROR_REASON_SHUTTING_DOWN: {codes.Unavailable, nothing, 0, "",
 		"the coordinator is leaving or not yet there; repeat the call"},
-	stintv1.ErrorReason_ERROR_REASON_INTERNAL: {codes.Internal, plain, 0, "",
+	stintv1.ErrorReason_ERROR_REASON_INTERNAL: {codes.Internal, nothing, 0, "",
 		"a fault of the coordinator, told in its log; whether the call took effect is unknown"},
 }

@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
@@ -28,13 +30,26 @@ func (s *taskService) SubmitTask(ctx context.Context, r *stintv1.SubmitTaskReque
 	}
 	existed, err := s.engine.Submit(ctx, specs, generated)
 	if err != nil {
-		return nil, err
+		return nil, ofOne(err)
 	}
 	task, err := s.shown(ctx, specs[0].ID)
 	if err != nil {
 		return nil, err
 	}
 	return &stintv1.SubmitTaskResponse{Task: task, AlreadyExisted: at(existed, 0)}, nil
+}
+
+// ofOne gives an error of a batch of one the field paths of a single task.
+func ofOne(err error) error {
+	var e *queue.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	single := *e
+	if rest, ok := strings.CutPrefix(e.Field, "tasks[0]"); ok {
+		single.Field = "task" + rest
+	}
+	return &single
 }
 
 func (s *taskService) SubmitTasks(ctx context.Context, r *stintv1.SubmitTasksRequest) (*stintv1.SubmitTasksResponse, error) {
