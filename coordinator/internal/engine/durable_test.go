@@ -146,6 +146,144 @@ func TestFailStop(t *testing.T) {
 
 func (g *going[T]) failed() error { <-g.done; return g.err }
 
+// A read that sees more of the ledger than is durable is held until it is (D3).
+func TestReadsOfTheLedgerAreHeld(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		ctx := t.Context()
+		r.submit("a", "b")
+		slow := &slow{Ledger: r.ledger, get: newStop()}
+		r.Engine.ledger = slow
+		r.ledger.Hold()
+		read := begin(t, func() (*Task, error) { return r.Task(ctx, "a") })
+		<-slow.get.reached
+		cancel := begin(t, func() (int, error) { return r.Cancel(ctx, []queue.Choice{{ID: "a"}}, "") })
+		cancel.waits("cancel")
+		close(slow.get.gone)
+		read.waits("read")
+		r.ledger.Release()
+		if got := read.ends("read"); got.Status.State != queue.Cancelled {
+			t.Errorf("read %+v", got.Status)
+		}
+		cancel.ends("cancel")
+	})
+}
+
+// A task that ends while a page is put together is read again, and held like any read.
+func TestListOfATaskThatEndsMeanwhile(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		ctx := t.Context()
+		r.submit("a", "b")
+		slow := &slow{Ledger: r.ledger, get: newStop(), list: newStop()}
+		r.Engine.ledger = slow
+		list := begin(t, func() ([]*Task, error) {
+			l, _, err := r.List(ctx, ledger.Query{Limit: 10, Examine: 10, IDPrefix: "a"})
+			return l, err
+		})
+		<-slow.list.reached
+		if n, err := r.Cancel(ctx, []queue.Choice{{ID: "a"}}, ""); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		close(slow.list.gone)
+		<-slow.get.reached
+		r.Engine.ledger = r.ledger
+		r.ledger.Hold()
+		retry := begin(t, func() (int, error) { return r.Retry(ctx, []queue.Choice{{ID: "a"}}, 0) })
+		retry.waits("retry")
+		close(slow.get.gone)
+		list.waits("list")
+		r.ledger.Release()
+		if got := list.ends("list"); len(got) != 1 || got[0].Status.State != queue.Ready || got[0].Status.Run != 2 {
+			t.Errorf("list %+v", got)
+		}
+		retry.ends("retry")
+	})
+}
+
+// Nor is a watcher that reads the ledger told of what is not durable.
+func TestWatcherOfTheLedgerIsHeld(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.submit("a")
+		r.ledger.Hold()
+		submit := begin(t, func() ([]bool, error) { return r.Submit(t.Context(), specs("b"), nil) })
+		submit.waits("submit")
+		w := r.watch(0, EventFilter{})
+		defer w.Close()
+		events, at, err := w.Next(t.Context())
+		if len(events) != 1 || at != 1 || err != nil {
+			t.Errorf("told %+v, bookmark %d, %v", events, at, err)
+		}
+		r.ledger.Release()
+		submit.ends("submit")
+		r.drain(w, 1, 2)
+	})
+}
+
+// slow is a ledger whose first Get waits before it reads, and whose first List after it.
+type slow struct {
+	ledger.Ledger
+	get, list *stop
+}
+
+type stop struct{ reached, gone chan struct{} }
+
+func newStop() *stop { return &stop{make(chan struct{}), make(chan struct{})} }
+
+func (s *stop) wait() {
+	close(s.reached)
+	<-s.gone
+}
+
+func (s *slow) Get(ctx context.Context, k ledger.Keys) (ledger.Found, error) {
+	s.get.wait()
+	return s.Ledger.Get(ctx, k)
+}
+
+func (s *slow) List(ctx context.Context, q ledger.Query) (ledger.Page, error) {
+	p, err := s.Ledger.List(ctx, q)
+	s.list.wait()
+	return p, err
+}
+
+// D5: also what was about to be acknowledged when a later write failed is not.
+func TestNothingIsAcknowledgedAfterALaterWriteFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("broken disk")
+		ctx, hangUp := context.WithCancel(t.Context())
+		mem := memledger.New()
+		r := start(t, mem, func(e *Engine) { e.ledger = &brokenAt{Ledger: mem, batch: 2, err: broken} })
+		mem.Hold()
+		first := begin(t, func() ([]bool, error) { return r.Submit(ctx, specs("a"), nil) })
+		first.waits("first")
+		second := begin(t, func() ([]bool, error) { return r.Submit(ctx, specs("b"), nil) })
+		second.waits("second")
+		mem.Release() // the first becomes durable after all
+		if err := <-r.ended; !errors.Is(err, broken) {
+			t.Errorf("Run: %v", err)
+		}
+		first.waits("first")
+		hangUp()
+		for _, g := range []*going[[]bool]{first, second} {
+			if err := g.failed(); !errors.Is(err, ErrFailed) {
+				t.Errorf("error is %v, want ErrFailed", err)
+			}
+		}
+	})
+}
+
+// brokenAt is a ledger that cannot write one batch.
+type brokenAt struct {
+	ledger.Ledger
+	batch uint64
+	err   error
+}
+
+func (b *brokenAt) Commit(batch *queue.Batch) (func() error, error) {
+	if batch.Head.Batch == b.batch {
+		return nil, b.err
+	}
+	return b.Ledger.Commit(batch)
+}
+
 // Never more than two batches are in flight; what comes meanwhile makes one more.
 func TestPipelineOfTwo(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
@@ -195,6 +333,33 @@ func TestStopReleasesWhatIsCommitted(t *testing.T) {
 			t.Errorf("the third submit: %v", err)
 		}
 		r.stop()
+	})
+}
+
+// L6: the clock of a grant starts when it has left, and to the point.
+func TestGrantTimeoutRunsFromTheRelease(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		ctx := t.Context()
+		s := r.connect("agent", Message{Credit: 1})
+		defer s.Close()
+		time.Sleep(time.Second / 3)
+		r.ledger.Hold()
+		submit := begin(t, func() ([]bool, error) { return r.Submit(ctx, specs("a"), nil) })
+		submit.waits("submit")
+		time.Sleep(time.Second / 2)
+		w, err := r.Watch(ctx, nil, EventFilter{Kinds: []queue.EventKind{queue.EventLeaseEnded}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		_, _, _ = w.Next(ctx)
+		r.ledger.Release()
+		submit.ends("submit")
+		released := time.Now()
+		events, _, err := w.Next(ctx)
+		if err != nil || len(events) != 1 || events[0].End != queue.EndUnconfirmed || time.Since(released) != r.config.GrantTimeout {
+			t.Errorf("events %+v, %v after %v", events, err, time.Since(released))
+		}
 	})
 }
 

@@ -103,9 +103,6 @@ func (e *Engine) Run(ctx context.Context) error {
 	parts.Go(e.release)
 	parts.Go(func() { e.retain(ctx) })
 	close(e.active)
-	if e.serving() != nil {
-		e.tell(&queue.Quiesce{}) // GoingAway came first
-	}
 	newLoop(e, machine).run(ctx)
 
 	close(e.halted)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -135,6 +136,70 @@ func TestRetryFromTheLedger(t *testing.T) {
 	})
 }
 
+// Attempts with records of their own are found by late reports and kept by a retry.
+func TestAttemptsWithRecordsOfTheirOwn(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.submit("a")
+		first := r.acquire(1)[0]
+		failed := Report{LeaseID: first.ID, Failure: queue.Failure{Class: queue.ClassAuth, Message: "no"}, Digest: digest("no")}
+		r.report(failed)
+		second := r.acquire(1)[0]
+		if _, err := r.Cancel(t.Context(), []queue.Choice{{ID: "a"}}, ""); err != nil {
+			t.Fatal(err)
+		}
+		r.settle()
+		if a := r.report(failed)[0]; a.Ack != queue.AckDuplicate {
+			t.Errorf("the first report again: %+v", a)
+		}
+		late := success(second)
+		late.Cost, late.HasCost = 5000, true
+		if a := r.report(late)[0]; a.Ack != queue.AckLeaseLost || a.End != queue.EndCancelled {
+			t.Errorf("a late success: %+v", a)
+		}
+		r.settle()
+		if n, err := r.Retry(t.Context(), []queue.Choice{{ID: "a"}}, 0); n != 1 || err != nil {
+			t.Fatalf("retry: %d, %v", n, err)
+		}
+		got := r.task("a").Attempts
+		if len(got) != 2 || got[0].Outcome != queue.OutcomeFailed || got[1].Outcome != queue.OutcomeCancelled || got[1].Cost != 5000 {
+			t.Errorf("attempts %+v", got)
+		}
+	})
+}
+
+// What the machine said and what the ledger showed a moment later make one task.
+func TestAssemble(t *testing.T) {
+	attempt := func(n int32, o queue.Outcome) queue.Attempt { return queue.Attempt{Number: n, Outcome: o} }
+	stored := []queue.Attempt{attempt(1, queue.OutcomeLost), attempt(2, queue.OutcomeFailed), attempt(3, queue.OutcomeLost)}
+	running := &queue.TaskView{Status: queue.Status{State: queue.Running, Attempt: 2}, Lease: &queue.LeaseView{Attempt: 2}}
+	ready := &queue.TaskView{Status: queue.Status{State: queue.Ready, Attempt: 2}}
+	ended := &queue.Terminal{Status: queue.Status{State: queue.Failed}, Final: attempt(2, queue.OutcomeSuperseded)}
+	alive := &queue.Live{Status: queue.Status{State: queue.Running, Attempt: 4}, Grant: queue.Grant{Agent: "x"}}
+	const lost, failed, super, runs = queue.OutcomeLost, queue.OutcomeFailed, queue.OutcomeSuperseded, queue.OutcomeRunning
+	for name, row := range map[string]struct {
+		view     *queue.TaskView
+		task     ledger.Task
+		state    queue.State
+		attempts []queue.Outcome
+	}{
+		"the ledger is ahead of a running one": {running, ledger.Task{Live: alive, Attempts: stored}, queue.Running, []queue.Outcome{lost, runs}},
+		"the ledger is ahead of a ready one":   {ready, ledger.Task{Live: alive, Attempts: stored}, queue.Ready, []queue.Outcome{lost, failed}},
+		"it ended after the view":              {running, ledger.Task{Terminal: ended, Attempts: stored[:1]}, queue.Failed, []queue.Outcome{lost, super}},
+		"a record overrides the final one":     {nil, ledger.Task{Terminal: ended, Attempts: stored[:2]}, queue.Failed, []queue.Outcome{lost, failed}},
+		"a later one stays behind it":          {nil, ledger.Task{Terminal: ended, Attempts: stored[2:]}, queue.Failed, []queue.Outcome{super, lost}},
+		"made after the view":                  {nil, ledger.Task{Live: alive, Attempts: stored}, queue.Running, []queue.Outcome{lost, failed, lost, runs}},
+	} {
+		got := assemble(row.view, &row.task)
+		var outcomes []queue.Outcome
+		for _, a := range got.Attempts {
+			outcomes = append(outcomes, a.Outcome)
+		}
+		if got.Status.State != row.state || !slices.Equal(outcomes, row.attempts) {
+			t.Errorf("%s: state %v, attempts %v", name, got.Status.State, outcomes)
+		}
+	}
+}
+
 func TestWait(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		ctx := t.Context()
@@ -200,6 +265,9 @@ func TestRestart(t *testing.T) {
 		got := r.task("a")
 		if got.Status.Finish < got.Status.Start {
 			t.Errorf("finished at %d, begun at %d", got.Status.Finish, got.Status.Start)
+		}
+		if now, _ := r.clock.read(); now < got.Status.Finish {
+			t.Errorf("now is %d, after %d", now, got.Status.Finish)
 		}
 		if l := r.acquire(5); len(l) != 1 || string(l[0].Payload) != "payload of b" {
 			t.Errorf("payload from the ledger: %+v", l)

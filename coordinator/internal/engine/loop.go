@@ -80,12 +80,10 @@ func (l *loop) wait(ctx context.Context) bool {
 
 func (l *loop) over(ctx context.Context) bool { return ctx.Err() != nil || l.hasFailed() }
 
-// gather takes what else has arrived. After a stall it takes all there is, so that it is
-// stepped before anything expires (L7).
+// gather takes what else has arrived, up to the bounds of a turn. After a stall it is thus
+// stepped with the machine's first look at the clock (L7).
 func (l *loop) gather() {
-	_, elapsed := l.clock.read()
-	stalled := elapsed-l.last > l.config.LeaseTTL/3
-	for stalled || len(l.gathered) < turnCalls && l.bytes < turnBytes {
+	for len(l.gathered) < turnCalls && l.bytes < turnBytes {
 		select {
 		case c := <-l.calls:
 			l.take(c)

@@ -18,9 +18,8 @@ type Stream struct {
 	close   sync.Once
 }
 
-// Connect opens a stream and hands in its first message right behind. The first message counts
-// as a heartbeat that lists what is held, also if Beats is unset. Errors: *queue.Error
-// AGENT_ID_IN_USE, ErrStopping.
+// Connect opens a stream and hands in its first message right behind, which says what is held
+// even if Beats is unset. Errors: *queue.Error AGENT_ID_IN_USE, ErrStopping.
 func (e *Engine) Connect(ctx context.Context, h Hello) (*Stream, error) {
 	if err := e.serving(); err != nil {
 		return nil, err
@@ -33,7 +32,6 @@ func (e *Engine) Connect(ctx context.Context, h Hello) (*Stream, error) {
 	s.window <- struct{}{}
 	first := newCall(hello)
 	first.next = s.call(h.First)
-	first.next.cmd.(*queue.Message).Beats = true
 	err := e.enqueue(ctx, first)
 	if err == nil {
 		err = e.await(ctx, first)
