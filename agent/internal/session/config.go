@@ -92,14 +92,12 @@ type Config struct {
 	Now func() time.Time
 }
 
-// check returns every fault, joined, each with field, value and remedy.
-func (c Config) check() error {
+// Check returns every fault in what people give, joined, each with field, value and remedy. An empty AgentID passes: it may
+// be still to be found.
+func (c Config) Check() error {
 	faults := []error{c.checkCoordinators(), c.checkLabels(), c.checkQueues(), c.checkNumbers()}
-	if !idPattern.MatchString(c.AgentID) {
+	if c.AgentID != "" && !idPattern.MatchString(c.AgentID) {
 		faults = append(faults, fmt.Errorf("session: agent-id %q is no id; give 1 to 128 of A-Z a-z 0-9 . _ : - beginning with a letter or digit", c.AgentID))
-	}
-	if c.Runner == nil || c.Outbox == nil {
-		faults = append(faults, errors.New("session: runner or outbox is missing; give both"))
 	}
 	return errors.Join(faults...)
 }

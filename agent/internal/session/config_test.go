@@ -12,7 +12,7 @@ func TestConfigNamesEveryFault(t *testing.T) {
 	})
 	for _, want := range []string{
 		`coordinator "localhost" is no address`, `agent-id "-"`, "slots 0 is out of bounds; give 1 to 10000", "MAX_TASKS -1 is negative",
-		"max-idle-cycles -1 is negative", "drain -1ns is negative", `label "gpu=yes please" is no label`, `queue "" is no id`, "runner or outbox is missing",
+		"max-idle-cycles -1 is negative", "drain -1ns is negative", `label "gpu=yes please" is no label`, `queue "" is no id`, "agent id, runner or outbox is missing",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %q lacks %q", err, want)

@@ -22,7 +22,11 @@ type Session struct {
 
 // New checks cfg and builds a Session; it dials nothing. The error joins all faults found.
 func New(cfg Config) (*Session, error) {
-	if err := cfg.check(); err != nil {
+	err := cfg.Check()
+	if cfg.AgentID == "" || cfg.Runner == nil || cfg.Outbox == nil {
+		err = errors.Join(err, errors.New("session: agent id, runner or outbox is missing; give all three"))
+	}
+	if err != nil {
 		return nil, err
 	}
 	if cfg.Logger == nil {
