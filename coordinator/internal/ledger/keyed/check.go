@@ -55,7 +55,10 @@ func Check(ctx context.Context, v View, fault func(error), tick func()) (Census,
 		}
 	}
 	c.totals()
-	return c.Census, c.strangers(ctx)
+	if err := c.strangers(); err != nil {
+		fault(err)
+	}
+	return c.Census, ctx.Err()
 }
 
 // Decode decodes one record by its key, and forgets it.
@@ -253,12 +256,13 @@ func (c *checker) totals() {
 }
 
 // strangers looks for keys of no known kind.
-func (c *checker) strangers(ctx context.Context) error {
+func (c *checker) strangers() (err error) {
 	it, err := c.v.Iter([]byte{0}, []byte{0xff})
 	if err != nil {
 		return err
 	}
-	for ok := it.First(); ok && ctx.Err() == nil; {
+	defer func() { err = firstOf(err, it.Close()) }()
+	for ok := it.First(); ok; {
 		switch k := record.KindOf(it.Key()); k {
 		case record.KindMeta, record.KindHead, record.KindQueue, record.KindSpec, record.KindLive,
 			record.KindTerminal, record.KindAttempt, record.KindDeferred, record.KindEvents:
@@ -268,5 +272,5 @@ func (c *checker) strangers(ctx context.Context) error {
 			ok = it.Next()
 		}
 	}
-	return firstOf(ctx.Err(), firstOf(it.Error(), it.Close()))
+	return it.Error()
 }

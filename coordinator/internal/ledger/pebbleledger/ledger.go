@@ -21,6 +21,7 @@ type Ledger struct {
 	lock    *pebble.Lock
 	db      *pebble.DB // nil before Lead and after Close
 	writer  keyed.Writer
+	refused error // why a batch could not be written at all; final like a failure
 }
 
 var _ ledger.Ledger = (*Ledger)(nil)
@@ -37,26 +38,39 @@ func (l *Ledger) Commit(b *queue.Batch) (func() error, error) {
 	if l.db == nil {
 		return nil, fmt.Errorf("pebbleledger: commit: %w", ledger.ErrClosed)
 	}
+	if l.refused != nil {
+		return nil, l.refused
+	}
 	if err := l.failure.get(); err != nil {
 		return nil, err
 	}
-	w, err := l.apply(b)
+	p, err := l.encode(b)
+	if err != nil {
+		l.refused = fmt.Errorf("pebbleledger: batch %d: %w", b.Head.Batch, explain(err))
+		return nil, l.refused
+	}
+	w, err := l.apply(p, b.Head.Batch)
 	if err != nil {
 		return nil, l.failure.set(fmt.Errorf("pebbleledger: commit of batch %d: %w", b.Head.Batch, explain(err)))
 	}
 	return w.wait, nil
 }
 
-// apply writes b into the log and the memtable, and starts its sync.
-func (l *Ledger) apply(b *queue.Batch) (_ *waiter, err error) {
+// encode turns b into a batch of Pebble's.
+func (l *Ledger) encode(b *queue.Batch) (*pebble.Batch, error) {
 	p := l.db.NewBatch()
-	err = l.writer.Write(b, sink{p}, func() (keyed.View, func() error, error) {
+	err := l.writer.Write(b, sink{p}, func() (keyed.View, func() error, error) {
 		return view{l.db}, func() error { return nil }, nil
 	})
 	if err != nil {
 		_ = p.Close()
 		return nil, err
 	}
+	return p, nil
+}
+
+// apply writes batch n into the log and the memtable, and starts its sync.
+func (l *Ledger) apply(p *pebble.Batch, n uint64) (_ *waiter, err error) {
 	// Pebble panics when the log cannot be written.
 	defer func() {
 		if r := recover(); r != nil {
@@ -66,7 +80,7 @@ func (l *Ledger) apply(b *queue.Batch) (_ *waiter, err error) {
 	if err := l.db.ApplyNoSyncWait(p, pebble.Sync); err != nil {
 		return nil, err
 	}
-	return &waiter{f: l.failure, p: p, n: b.Head.Batch}, nil
+	return &waiter{f: l.failure, p: p, n: n}, nil
 }
 
 // waiter waits for the sync of one batch.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.uber.org/goleak"
 
 	"github.com/stint-dev/stint/coordinator/internal/ledger"
 	"github.com/stint-dev/stint/coordinator/internal/ledger/ledgertest"
@@ -23,6 +24,8 @@ func on(t *testing.T, fs vfs.FS) *pebbleledger.Ledger {
 }
 
 func TestLedger(t *testing.T) {
+	ours := goleak.IgnoreCurrent() // tests of failures leave a broken database behind
+	t.Cleanup(func() { goleak.VerifyNone(t, ours) })
 	ledgertest.Run(t, func(t *testing.T) ledgertest.Harness {
 		fs := vfs.NewCrashableMem()
 		same := func(t *testing.T) ledger.Ledger { return on(t, fs) }

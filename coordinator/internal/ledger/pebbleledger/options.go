@@ -16,7 +16,8 @@ type Options struct {
 	Logger     *slog.Logger // nil: slog.Default
 	// OnFatal is told the first failure of the background: the process must stop serving and
 	// exit non-zero. It is called once, on a goroutine that may hold locks of the ledger: it
-	// must neither block nor call the ledger. nil: only later calls return the failure.
+	// must neither block nor call the ledger. A Commit under way may never return then, so
+	// the exit must not wait for it. nil: only later calls return the failure.
 	OnFatal func(error)
 }
 

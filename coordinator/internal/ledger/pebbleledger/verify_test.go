@@ -1,0 +1,235 @@
+package pebbleledger_test
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/stint-dev/stint/coordinator/internal/ledger"
+	"github.com/stint-dev/stint/coordinator/internal/ledger/ledgertest"
+	"github.com/stint-dev/stint/coordinator/internal/ledger/pebbleledger"
+	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
+	"github.com/stint-dev/stint/coordinator/internal/queue"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// aged makes a ledger on disk with tables and a log, closed.
+func aged(t *testing.T) (string, *ledgertest.Maker) {
+	path := filepath.Join(t.TempDir(), "a", "b")
+	m := ledgertest.NewMaker(1)
+	for range 3 { // opening writes the log of the time before into a table
+		l := disk(t, path)
+		for range 20 {
+			if err := commit(l, m.Random(5)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return path, m
+}
+
+func verify(t *testing.T, path string) (pebbleledger.Report, error) {
+	return pebbleledger.Verify(t.Context(), path, quiet, nil)
+}
+
+func TestVerifyOfASoundLedger(t *testing.T) {
+	path, m := aged(t)
+	before := listing(t, path)
+	var calls, last, total int64
+	r, err := pebbleledger.Verify(t.Context(), path, quiet, func(d, n int64) { calls, last, total = calls+1, d, n })
+	if err != nil || r.Faulty != 0 {
+		t.Fatalf("faults %v, error %v", r.Faults, err)
+	}
+	if r.Census.Head != m.Model.Head || int(r.Census.Specs) != len(m.Model.Specs) || int(r.Census.Live) != len(m.Model.Live) ||
+		int(r.Census.Attempts) != len(m.Model.Attempts) || r.Head != m.Model.Head.Batch || len(r.ID) != 26 {
+		t.Errorf("report %+v, the model's head is %+v", r, m.Model.Head)
+	}
+	if r.Tables == 0 || r.Records == 0 || calls != int64(r.Tables)+1 || last != total || total != r.Bytes {
+		t.Errorf("%d tables with %d records, progress told %d times up to %d of %d", r.Tables, r.Records, calls, last, total)
+	}
+	if after := listing(t, path); after != before {
+		t.Errorf("the folder has changed from\n%s to\n%s", before, after)
+	}
+}
+
+// listing is the names and contents of all files but the lock.
+func listing(t *testing.T, path string) string {
+	t.Helper()
+	files, err := os.ReadDir(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, f := range files {
+		if f.Name() == "LOCK" {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(path, f.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.WriteString(f.Name())
+		b.WriteByte(' ')
+		b.Write([]byte{byte(len(data)), byte(len(data) >> 8), byte(len(data) >> 16)})
+		b.Write(data)
+	}
+	return b.String()
+}
+
+// TestDamageIsFound shows D6: a byte flipped anywhere in a table is found, its file named,
+// and nothing is deleted or repaired by it.
+func TestDamageIsFound(t *testing.T) {
+	path, _ := aged(t)
+	tables, err := filepath.Glob(filepath.Join(path, "*.sst"))
+	if err != nil || len(tables) == 0 {
+		t.Fatalf("%d tables, error %v", len(tables), err)
+	}
+	good, err := os.ReadFile(tables[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := 5; at < len(good); at += len(good)/40 + 1 {
+		bad := append([]byte(nil), good...)
+		bad[at] ^= 0x10
+		if err := os.WriteFile(tables[0], bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		before := listing(t, path)
+		r, err := verify(t, path)
+		if !errors.Is(err, ledger.ErrCorrupt) || !strings.Contains(err.Error(), filepath.Base(tables[0])) {
+			t.Errorf("byte %d of %d flipped: %d faults, error %v, want ErrCorrupt with the file", at, len(good), r.Faulty, err)
+		}
+		if listing(t, path) != before {
+			t.Fatalf("byte %d: the folder has changed", at)
+		}
+	}
+}
+
+// TestLostFilesAreRefused shows that a folder with a part missing is neither opened as if it
+// were new nor cleaned up.
+func TestLostFilesAreRefused(t *testing.T) {
+	for _, lost := range []string{"marker.manifest.*", "MANIFEST-*", "*.sst"} {
+		path, _ := aged(t)
+		files, _ := filepath.Glob(filepath.Join(path, lost))
+		if len(files) == 0 {
+			t.Fatalf("no %s", lost)
+		}
+		if err := os.Remove(files[len(files)-1]); err != nil {
+			t.Fatal(err)
+		}
+		before := listing(t, path)
+		if _, err := pebbleledger.New(pebbleledger.Options{Dir: path, Logger: quiet}).Lead(t.Context()); err == nil {
+			t.Errorf("without %s: opened", lost)
+		} else {
+			t.Logf("without %s: %v", lost, err)
+		}
+		if _, err := verify(t, path); err == nil {
+			t.Errorf("without %s: verified", lost)
+		}
+		if listing(t, path) != before {
+			t.Errorf("without %s: the folder has changed", lost)
+		}
+	}
+}
+
+// TestDisagreementsAreFound writes records that do not fit the others.
+func TestDisagreementsAreFound(t *testing.T) {
+	dead := queue.Terminal{Serial: 1, ID: "stranger", Queue: "default", Status: queue.Status{State: queue.Failed}}
+	for name, c := range map[string]struct {
+		spoil func(b *pebble.Batch, m *ledgertest.Model) error
+		want  string
+	}{
+		"a record without spec": {func(b *pebble.Batch, _ *ledgertest.Model) error {
+			return b.Set(record.AppendSerialKey(nil, record.KindTerminal, 1), record.AppendTerminal(nil, &dead), nil)
+		}, "no spec"},
+		"a spec without record": {func(b *pebble.Batch, m *ledgertest.Model) error {
+			s := m.Specs[anyLive(m)]
+			return b.Delete(record.AppendSerialKey(nil, record.KindLive, s.Serial), nil)
+		}, "no record"},
+		"live and terminal": {func(b *pebble.Batch, m *ledgertest.Model) error {
+			d := dead
+			d.Serial = anyLive(m)
+			d.ID = m.Specs[d.Serial].ID
+			return b.Set(record.AppendSerialKey(nil, record.KindTerminal, d.Serial), record.AppendTerminal(nil, &d), nil)
+		}, "both live and terminal"},
+		"a wrong count": {func(b *pebble.Batch, m *ledgertest.Model) error {
+			q := m.Queues["default"]
+			q.Counts.States[queue.Ready]++
+			return b.Set(record.AppendQueueKey(nil, q.Name), record.AppendQueue(nil, &q), nil)
+		}, "counts"},
+		"a serial from the future": {func(b *pebble.Batch, m *ledgertest.Model) error {
+			h := m.Head
+			h.NextSerial = 2
+			return b.Set(record.AppendKind(nil, record.KindHead), record.AppendHead(nil, &h), nil)
+		}, "the next is 2"},
+		"a gap in the events": {func(b *pebble.Batch, m *ledgertest.Model) error {
+			h := m.Head
+			h.Newest++
+			return b.Set(record.AppendKind(nil, record.KindHead), record.AppendHead(nil, &h), nil)
+		}, "events end at"},
+		"an unknown key": {func(b *pebble.Batch, _ *ledgertest.Model) error {
+			return b.Set([]byte("zzz"), []byte{1}, nil)
+		}, "no known kind"},
+		"rubbish": {func(b *pebble.Batch, m *ledgertest.Model) error {
+			return b.Set(record.AppendSpecKey(nil, "rubbish"), []byte{1, 200}, nil)
+		}, "rubbish"},
+		"no head": {func(b *pebble.Batch, _ *ledgertest.Model) error {
+			return b.Delete(record.AppendKind(nil, record.KindHead), nil)
+		}, "no head"},
+		"no identity": {func(b *pebble.Batch, _ *ledgertest.Model) error {
+			return b.Delete(record.AppendKind(nil, record.KindMeta), nil)
+		}, "no identity"},
+	} {
+		path, m := aged(t)
+		raw(t, path, func(b *pebble.Batch) error { return c.spoil(b, m.Model) })
+		r, err := verify(t, path)
+		found := false
+		for _, f := range r.Faults {
+			found = found || strings.Contains(f.Error(), c.want)
+		}
+		if !errors.Is(err, ledger.ErrCorrupt) || !found {
+			t.Errorf("%s: error %v, faults %v, want one with %q", name, err, r.Faults, c.want)
+		}
+	}
+}
+
+func anyLive(m *ledgertest.Model) (s queue.Serial) {
+	for s = range m.Live {
+		break
+	}
+	return s
+}
+
+// raw writes behind the ledger's back.
+func raw(t *testing.T, path string, f func(*pebble.Batch) error) {
+	t.Helper()
+	db, err := pebble.Open(path, &pebble.Options{FormatMajorVersion: pebble.FormatNewest, Logger: silent{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := db.NewBatch()
+	if err := f(b); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Commit(pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type silent struct{}
+
+func (silent) Infof(string, ...any)  {}
+func (silent) Errorf(string, ...any) {}
+func (silent) Fatalf(string, ...any) { panic("fatal") }
