@@ -71,6 +71,35 @@ func TestUnknownTaskIsNotFound(t *testing.T) {
 	})
 }
 
+// Explain names what a task waits for, also what only the ledger knows by its id.
+func TestExplainNamesParents(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		ctx := t.Context()
+		r.submit("failed", "pending")
+		child := spec("child", func(s *queue.Spec) {
+			s.DependsOn, s.OnFailure = []string{"failed", "pending"}, queue.PolicyWait
+		})
+		if _, err := r.Cancel(ctx, []queue.Choice{{ID: "failed"}}, ""); err != nil {
+			t.Fatal(err)
+		}
+		r.settle()
+		if _, err := r.Submit(ctx, []queue.Spec{child}, nil); err != nil {
+			t.Fatal(err)
+		}
+		state, whys, err := r.Explain(ctx, "child")
+		if err != nil || state != queue.Blocked || len(whys) != 1 {
+			t.Fatalf("%v, %+v, %v", state, whys, err)
+		}
+		if got := slices.Sorted(slices.Values(whys[0].Tasks)); !slices.Equal(got, []string{"failed", "pending"}) {
+			t.Errorf("waits for %v", got)
+		}
+		state, whys, err = r.Explain(ctx, "failed")
+		if err != nil || state != queue.Cancelled || whys[0].Code != queue.ExplainTerminal {
+			t.Errorf("%v, %+v, %v", state, whys, err)
+		}
+	})
+}
+
 // What only the ledger knows is judged as it was while the machine held it (C3, C4).
 func TestLateCallsAreJudgedFromTheLedger(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {

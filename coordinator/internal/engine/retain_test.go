@@ -96,6 +96,38 @@ func TestDeferredTasksAreTriedAgain(t *testing.T) {
 	})
 }
 
+// Events go only after all tasks that they end have gone: a crash in between loses none of them.
+func TestRetentionCutShort(t *testing.T) {
+	const tasks = prunePerCall + 100
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("broken disk")
+		mem := memledger.New()
+		r := start(t, mem, retaining, func(e *Engine) { e.ledger = &brokenAt{Ledger: mem, batch: 5, err: broken} })
+		var many []queue.Spec
+		var all []queue.Choice
+		for i := range tasks {
+			id := fmt.Sprint("task-", i)
+			many, all = append(many, spec(id)), append(all, queue.Choice{ID: id})
+		}
+		if _, err := r.Submit(t.Context(), many, nil); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := r.Cancel(t.Context(), all, ""); n != tasks || err != nil {
+			t.Fatal(n, err)
+		}
+		// Batch 3 drops the events of the submit, 4 prunes the first of the tasks, 5 the rest.
+		if err := <-r.ended; !errors.Is(err, broken) {
+			t.Fatalf("Run: %v", err)
+		}
+		r = start(t, mem.Crash(), retaining)
+		time.Sleep(time.Minute)
+		if s, err := r.Status(t.Context()); err != nil || s.Counts.Pruned != tasks || s.Oldest <= 2*tasks {
+			t.Errorf("status %+v, %v", s, err)
+		}
+		r.stop()
+	})
+}
+
 func tomorrow() queue.Instant { return queue.Instant(time.Now().Add(24 * time.Hour).UnixMicro()) }
 
 // Submits are refused while the disk is nearly full; reports are taken. It is looked at once a
