@@ -270,6 +270,29 @@ func TestNothingIsAcknowledgedAfterALaterWriteFailed(t *testing.T) {
 	})
 }
 
+// A failure that the ledger tells of itself stops all, even if a write hangs for ever.
+func TestFailWhileAWriteHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken, back := errors.New("broken disk"), make(chan struct{})
+		r := start(t, memledger.New(), func(e *Engine) { e.hooks.beforeCommit = func(uint64) { <-back } })
+		ctx, hangUp := context.WithCancel(t.Context())
+		submit := begin(t, func() ([]bool, error) { return r.Submit(ctx, specs("a"), nil) })
+		submit.waits("submit")
+		r.Fail(broken)
+		r.Fail(errors.New("another"))
+		if err := <-r.ended; !errors.Is(err, broken) {
+			t.Errorf("Run: %v", err)
+		}
+		submit.waits("submit")
+		close(back)
+		submit.waits("submit")
+		hangUp()
+		if err := submit.failed(); !errors.Is(err, ErrFailed) {
+			t.Errorf("error is %v, want ErrFailed", err)
+		}
+	})
+}
+
 // brokenAt is a ledger that cannot write one batch.
 type brokenAt struct {
 	ledger.Ledger

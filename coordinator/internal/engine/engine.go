@@ -85,8 +85,8 @@ func (e *Engine) Active() <-chan struct{} { return e.active }
 
 // Run takes the lead of the ledger, recovers, and serves until ctx ends. It returns nil after a
 // clean stop, when all that was committed has been released, and otherwise the error after
-// which nothing was acknowledged; the process must then exit with a failure. It may be called
-// once.
+// which nothing was acknowledged; the process must then exit with a failure, without waiting for
+// the ledger. It may be called once.
 func (e *Engine) Run(ctx context.Context) error {
 	machine, err := e.recover(ctx)
 	if err != nil {
@@ -107,8 +107,16 @@ func (e *Engine) Run(ctx context.Context) error {
 
 	close(e.halted)
 	cancel()
-	parts.Wait()
-	e.workers.Wait()
+	ended := make(chan struct{})
+	go func() {
+		parts.Wait()
+		e.workers.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-e.failed: // a Commit under way may never return
+	}
 	if e.hasFailed() {
 		return e.failure
 	}
@@ -154,6 +162,10 @@ func (e *Engine) serving() error {
 	}
 	return e.running()
 }
+
+// Fail is for a ledger that fails in the background: nothing leaves the process from here on, and
+// Run returns the error, even if a Commit hangs. It does not block, and only the first counts.
+func (e *Engine) Fail(err error) { e.fail("ledger", err) }
 
 // fail stops everything: nothing leaves the process from here on.
 func (e *Engine) fail(doing string, err error) {
