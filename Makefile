@@ -51,7 +51,7 @@ GO_BUILD = CGO_ENABLED=0 go build -trimpath -ldflags
 .PHONY: build
 build: ## build bin/stint-coordinator and bin/stint-agent (the default)
 	$(GO_BUILD) "-s -w -X main.release=$(VERSION)" -o bin/stint-coordinator$(EXE) ./coordinator
-	$(GO_BUILD) "-s -w -X main.version=$(VERSION)" -o bin/stint-agent$(EXE) ./agent
+	$(GO_BUILD) "-s -w -X main.release=$(VERSION)" -o bin/stint-agent$(EXE) ./agent
 
 # The suffix of programs where we build for.
 EXE := $(shell go env GOEXE)
