@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"sort"
 	"sync"
 
 	"github.com/stint-dev/stint/coordinator/internal/queue"
@@ -75,10 +76,7 @@ func (h *history) after(at int64) (commits [][]queue.Event, behind bool, more <-
 		}
 		return nil, false, h.bell
 	}
-	first := len(h.commits)
-	for first > 0 && h.commits[first-1][0].Sequence > at {
-		first--
-	}
+	first := sort.Search(len(h.commits), func(i int) bool { return h.commits[i][0].Sequence > at })
 	if first == len(h.commits) || h.commits[first][0].Sequence != at+1 {
 		return nil, true, nil
 	}
