@@ -16,9 +16,11 @@ const (
 	lastRefusedWait  = 15 * time.Minute
 )
 
-// updateCredit offers the slots that are free. Credit once given can't be taken back.
+// updateCredit offers the slots that are free. Credit once given can't be taken back. On a new link, earlier
+// reports are to be acknowledged first, within one interval: a task whose result is on its way must not be granted again.
 func (l *loop) updateCredit(now time.Time) {
-	if !l.line.welcomed || l.drain.on || len(l.reports) >= maxUnacked {
+	settling := l.line.early > 0 && now.Before(l.line.settleBy)
+	if !l.line.welcomed || l.drain.on || settling || len(l.reports) >= maxUnacked {
 		return
 	}
 	free := l.trouble.slots(now, l.cfg.Slots) - l.active

@@ -51,6 +51,9 @@ type line struct {
 	granted  int64 // leases, since the welcome
 	credit   int64 // told, since the welcome
 
+	early    int       // reports from before the welcome that are not acknowledged
+	settleBy time.Time // until then they go before new work
+
 	heartbeatAt   time.Time
 	heartbeats    int64     // number of the newest
 	heartbeatSent time.Time // of the newest
@@ -147,8 +150,7 @@ func (l *loop) onEvent(now time.Time, e event) {
 	}
 }
 
-// hello tells who this is and what is held; credit follows the reports, after the welcome: the coordinator must not grant a
-// task again whose result is on its way.
+// hello tells who this is and what is held; credit follows after the welcome.
 func (l *loop) hello(now time.Time) {
 	l.send(now, &stintv1.SessionRequest{
 		Hello: &stintv1.Hello{
@@ -198,6 +200,7 @@ func (l *loop) onWelcome(now time.Time, w *stintv1.Welcome) {
 	l.line.lostAt = now.Add(2 * l.line.interval)
 	l.line.heartbeatAt = now.Add(jittered(l.line.interval))
 	l.collectReports(w.GetLedgerId())
+	l.line.early, l.line.settleBy = len(l.reports), l.line.heartbeatAt
 	l.idle.begin(now, l.cfg)
 	l.log.Info("connected", "coordinator", l.line.link.address, "ledger", w.GetLedgerId(), "lease_ttl", l.line.ttl,
 		"heartbeat_interval", l.line.interval, "leases_held", len(l.works), "reports", len(l.reports))

@@ -29,6 +29,7 @@ type outgoing struct {
 	report *stintv1.Report
 	size   int
 	order  uint64
+	early  bool      // from before the welcome
 	sentAt time.Time // zero: to be sent
 }
 
@@ -37,22 +38,22 @@ func (l *loop) collectReports(ledgerID string) {
 	l.line.ledgerID = ledgerID
 	clear(l.reports)
 	for _, report := range l.cfg.Outbox.Pending(ledgerID) {
-		l.addReport(report)
+		l.addReport(report, true)
 	}
 }
 
-func (l *loop) addReport(report *stintv1.Report) {
+func (l *loop) addReport(report *stintv1.Report, early bool) {
 	if l.reports[report.GetLeaseId()] != nil {
 		return
 	}
 	l.sent++
-	l.reports[report.GetLeaseId()] = &outgoing{report: report, size: proto.Size(report), order: l.sent}
+	l.reports[report.GetLeaseId()] = &outgoing{report: report, size: proto.Size(report), order: l.sent, early: early}
 }
 
 // queueReport has a new report sent, if its ledger is there to take it.
 func (l *loop) queueReport(w *work, report *stintv1.Report) {
 	if w.ledgerID == l.line.ledgerID {
-		l.addReport(report)
+		l.addReport(report, false)
 		return
 	}
 	delete(l.works, w.lease.GetLeaseId())
@@ -77,6 +78,9 @@ func (l *loop) onReportAck(ack *stintv1.ReportAck) {
 		return
 	}
 	delete(l.reports, id)
+	if out.early {
+		l.line.early--
+	}
 	if w := l.works[id]; w != nil && w.state == done {
 		delete(l.works, id)
 	}

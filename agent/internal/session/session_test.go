@@ -119,8 +119,28 @@ func TestReportOfAnEarlierLifeGoesOutBeforeCredit(t *testing.T) {
 		if hello.GetCreditTotal() != 0 || len(hello.GetHeartbeat().GetLeases()) != 0 {
 			t.Errorf("hello = %v; want neither credit nor leases", hello)
 		}
-		if m := s.next(); !hasReports(m) {
-			t.Errorf("message = %v; want the report", m)
+		if m := s.next(); !hasReports(m) || m.GetCreditTotal() != 0 {
+			t.Errorf("message = %v; want the report alone", m)
+		}
+		if synctest.Wait(); len(s.in) != 0 {
+			t.Errorf("message = %v; want none before the acknowledgement", s.next())
+		}
+		s.recorded("old")
+		if m := s.next(); m.GetCreditTotal() != 2 {
+			t.Errorf("message = %v; want credit", m)
+		}
+	})
+}
+
+// TestCreditWaitsOneIntervalForAcks: a coordinator that records nothing for now does not stop the work for good.
+func TestCreditWaitsOneIntervalForAcks(t *testing.T) {
+	launch(t, nil, func(a *agent) {
+		a.Put("l", success("old"))
+		s, _ := a.meet("l")
+		began := time.Now()
+		s.until(func(m *stintv1.SessionRequest) bool { return m.GetCreditTotal() == 2 })
+		if waited := time.Since(began); waited < 9*time.Second || waited > 10*time.Second {
+			t.Errorf("credit after %v; want one interval", waited)
 		}
 	})
 }
