@@ -88,11 +88,13 @@ func (p *process) reap() {
 }
 
 func (p *process) cleanUp() {
+	p.t.Helper()
+	wentWell := p.hasEnded() && p.cmd.ProcessState.Success()
 	p.kill()
 	if strings.Contains(p.stderr.String(), "WARNING: DATA RACE") {
 		p.t.Errorf("%s: data race", p.name)
 	}
-	if p.t.Failed() {
+	if p.t.Failed() && !wentWell {
 		p.t.Logf("%s %s\n%s%s", p.name, strings.Join(p.cmd.Args[1:], " "), tail(p.stdout), tail(p.stderr))
 	}
 }
