@@ -50,7 +50,7 @@ func shownStatus(t *engine.Task, now time.Time) (*stintv1.TaskStatus, error) {
 	for _, a := range t.Attempts {
 		out.Attempts = append(out.Attempts, shownAttempt(a))
 	}
-	if t.Result == nil {
+	if s.State != queue.Completed {
 		return out, nil
 	}
 	out.Result = &stintv1.Result{}
