@@ -142,9 +142,11 @@ func (m *Machine) reopen(parent Serial) {
 func (m *Machine) settleKids() {
 	for left := cascadeBound; len(m.cascade) > 0; {
 		s := m.cascade[0]
-		if _, t := m.tasks.findSerial(s.parent); t != nil && !t.state.Terminal() {
-			m.cascade = m.cascade[1:] // retried meanwhile
-			continue
+		if _, t := m.tasks.findSerial(s.parent); t != nil {
+			if s.to = t.state; !s.to.Terminal() {
+				m.cascade = m.cascade[1:] // retried meanwhile
+				continue
+			}
 		}
 		for n := m.kids[s.parent].pending; n != 0 && left > 0; n = m.kids[s.parent].pending {
 			m.settleEdge(n, s.to)

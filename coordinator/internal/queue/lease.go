@@ -1,6 +1,9 @@
 package queue
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // The bounds of what may happen to a task before it is given up (DESIGN's starting values).
 const (
@@ -37,6 +40,13 @@ type lease struct {
 	ended     Attempt // once it is not live
 }
 
+// unreleased is a lease whose batch has not been released; it may have ended since, and its
+// handle be that of another.
+type unreleased struct {
+	batch uint64
+	lease uint32
+}
+
 type requestKey struct{ agent, request string }
 
 func (l *lease) ref() LeaseRef { return LeaseRef{l.serial, l.attempt} }
@@ -57,22 +67,18 @@ func (m *Machine) open(h uint32, t *task, a *agent) (uint32, *lease) {
 		batch: m.number(), start: m.now, agent: a,
 	}
 	t.lease = n
-	m.unreleased = append(m.unreleased, n)
+	m.unreleased = append(m.unreleased, unreleased{l.batch, n})
 	return n, l
 }
 
 // startClocks starts the clocks of leases whose batch has been released: not before, since
 // until then nobody can know of them (L6).
 func (m *Machine) startClocks(released uint64) {
-	for len(m.unreleased) > 0 {
-		n := m.unreleased[0]
-		l := m.leases.at(n)
-		if l.live && l.batch > released {
-			return
-		}
+	for len(m.unreleased) > 0 && m.unreleased[0].batch <= released {
+		u := m.unreleased[0]
 		m.unreleased = m.unreleased[1:]
-		if l.live && l.deadline == 0 {
-			m.startClock(n, l)
+		if l := m.leases.at(u.lease); l.live && l.batch == u.batch && l.deadline == 0 {
+			m.startClock(u.lease, l)
 		}
 	}
 }
@@ -182,11 +188,15 @@ func (m *Machine) spill(h uint32, t *task, a Attempt) {
 }
 
 func (m *Machine) storeAttempt(s Serial, a Attempt) {
-	b := m.records()
-	b.Attempts = append(b.Attempts, AttemptRecord{s, a})
-	key := AttemptKey{s, a.Number}
-	m.past[key] = a
-	m.pasts = append(m.pasts, pastAttempt{m.number(), key})
+	b, key := m.records(), AttemptKey{s, a.Number}
+	if p, ok := m.past[key]; ok && p.batch == m.number() { // it stands once in a batch
+		i := slices.IndexFunc(b.Attempts, func(r AttemptRecord) bool { return r.Serial == s && r.Number == a.Number })
+		b.Attempts[i].Attempt = a
+	} else {
+		b.Attempts = append(b.Attempts, AttemptRecord{s, a})
+		m.pasts = append(m.pasts, pastKey{m.number(), key})
+	}
+	m.past[key] = pastAttempt{m.number(), a}
 }
 
 // popLeases ends leases whose time is up.

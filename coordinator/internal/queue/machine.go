@@ -58,11 +58,11 @@ type Machine struct {
 	profiles     []*profile
 	profileByKey map[string]*profile
 
-	scheduled  heap     // SCHEDULED, by ready time
-	expiring   heap     // not terminal, by expire_time
-	leaseTimes heap     // leases whose clock runs, by deadline
-	silences   heap     // sessions, by when they count as silent
-	unreleased []uint32 // leases whose batch has not been released, in order
+	scheduled  heap         // SCHEDULED, by ready time
+	expiring   heap         // not terminal, by expire_time
+	leaseTimes heap         // leases whose clock runs, by deadline
+	silences   heap         // sessions, by when they count as silent
+	unreleased []unreleased // in order of batch
 
 	stirred []uint32   // classes with newly READY tasks
 	wanting []*profile // profiles with new takers
@@ -70,8 +70,8 @@ type Machine struct {
 
 	cascade []settling // parents whose dependents are to be settled
 	stubs   []stub     // tasks that became terminal, until every look-up has seen it
-	past    map[AttemptKey]Attempt
-	pasts   []pastAttempt
+	past    map[AttemptKey]pastAttempt
+	pasts   []pastKey
 	gone    map[Serial]uint64 // pruned, and in which batch
 	goners  []gonerSerial
 
@@ -91,7 +91,13 @@ type stub struct {
 	serial Serial
 }
 
+// pastAttempt is an attempt as the batch stored it that wrote it last.
 type pastAttempt struct {
+	batch uint64
+	Attempt
+}
+
+type pastKey struct {
 	batch uint64
 	key   AttemptKey
 }
@@ -108,7 +114,7 @@ func New(c Config) *Machine {
 		kids: map[Serial]kids{}, agents: map[string]*agent{}, byStream: map[StreamID]*agent{}, byNumber: map[uint64]*agent{},
 		requests: map[requestKey][]uint32{}, lines: make([]*line, 1), lineByName: map[string]uint32{},
 		classes: make([]*class, 1), classByKey: map[classKey]uint32{}, labelSets: map[string]int{},
-		profileByKey: map[string]*profile{}, past: map[AttemptKey]Attempt{}, gone: map[Serial]uint64{},
+		profileByKey: map[string]*profile{}, past: map[AttemptKey]pastAttempt{}, gone: map[Serial]uint64{},
 		outAt: map[StreamID]int{},
 	}
 	m.tasks.seed = maphash.MakeSeed()
@@ -178,7 +184,9 @@ func (m *Machine) forgetEnded(settled uint64) {
 		}
 	}
 	for len(m.pasts) > 0 && m.pasts[0].batch <= settled {
-		delete(m.past, m.pasts[0].key)
+		if p := m.pasts[0]; m.past[p.key].batch == p.batch { // else it was written again
+			delete(m.past, p.key)
+		}
 		m.pasts = m.pasts[1:]
 	}
 	for len(m.goners) > 0 && m.goners[0].batch <= settled {

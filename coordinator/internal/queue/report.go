@@ -63,7 +63,7 @@ func (m *Machine) standKnown(r LeaseRef, lk *Lookup) standing {
 // recordOf finds the record of an ended attempt: among those of late, else in the look-up.
 func (m *Machine) recordOf(r LeaseRef, lk *Lookup) (rec *Attempt, need bool) {
 	if a, ok := m.past[AttemptKey{r.Serial, r.Attempt}]; ok {
-		return &a, false
+		return &a.Attempt, false
 	}
 	if !lk.Looked {
 		return nil, true

@@ -134,7 +134,7 @@ func (m *Machine) keepFinal(k *Known) {
 	}
 	key := AttemptKey{k.Spec.Serial, k.Final.Number}
 	if a, ok := m.past[key]; ok {
-		m.storeAttempt(key.Serial, a)
+		m.storeAttempt(key.Serial, a.Attempt)
 		return
 	}
 	for i := range k.Attempts {

@@ -16,10 +16,12 @@ func (m *Machine) RestoreHead(h Head) {
 	m.now = h.Now
 }
 
-// RestoreQueue takes one stored queue; before the tasks.
+// RestoreQueue takes one stored queue; before the tasks. Those that are live are counted as
+// they come: a task whose time came is READY without a record that says so.
 func (m *Machine) RestoreQueue(q QueueRecord) {
 	l := m.lines[m.line(q.Name)]
 	l.paused, l.counts = q.Paused, q.Counts
+	clear(l.counts.States[:Completed])
 }
 
 // RestoreTask takes one live record, in any order. It keeps nothing of l.
@@ -45,7 +47,11 @@ func (m *Machine) RestoreTask(l *Live) error {
 		t.edges = n
 		m.linkKid(n, t.state != Blocked)
 	}
-	return m.restoreState(h, t, l)
+	if err := m.restoreState(h, t, l); err != nil {
+		return err
+	}
+	m.lines[m.classes[t.class].line].counts.States[t.counts]++
+	return nil
 }
 
 func (m *Machine) restoreState(h uint32, t *task, l *Live) error {

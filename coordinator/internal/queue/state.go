@@ -1,5 +1,7 @@
 package queue
 
+import "slices"
+
 // The moves between states. Each keeps the counts (Q1), the heaps and the records in step.
 //
 //	          ┌────────┐ parents done  ┌───────────┐ time come  ┌───────┐  grant   ┌─────────┐
@@ -99,6 +101,8 @@ func (m *Machine) finish(h uint32, t *task, to State, f Failure, final Attempt, 
 	})
 	if t.has(flagStored) {
 		b.DropLive = append(b.DropLive, t.serial)
+	} else { // retried in this very batch: its terminal record is written over, not dropped
+		b.DropTerminal = slices.DeleteFunc(b.DropTerminal, func(s Serial) bool { return s == t.serial })
 	}
 	m.emit(t, Event{Kind: eventOf[to], Attempt: final.Number, Agent: final.Agent, Class: f.Class, Reason: clip(f.Message)})
 	m.out.Ended = append(m.out.Ended, b.Terminal[len(b.Terminal)-1].ID)
