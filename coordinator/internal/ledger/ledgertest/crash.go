@@ -19,7 +19,7 @@ func crashes(t *testing.T, h Harness) {
 	folds := []*Model{m.Model.Clone()}
 	var waiting []func() error
 	acked := 0
-	for n := range 40 {
+	for n := range 24 {
 		wait, err := h.Ledger.Commit(m.Random(4))
 		if err != nil {
 			t.Fatalf("commit: %v", err)

@@ -54,9 +54,9 @@ func FullBatch() *queue.Batch {
 		Terminal: []queue.Terminal{{Serial: 2, ID: "u", Queue: "q", Status: over, Failure: failure, Final: attempt,
 			Result: []byte{0, 1, 2}}},
 	}
-	for s, id := range map[queue.Serial]string{1: "t", 2: "u"} {
+	for i, id := range []string{"t", "u"} {
 		b.Specs = append(b.Specs, queue.Spec{
-			Serial: s, ID: id, Digest: queue.Digest{1, 2, 3}, Queue: "q", Priority: 100, DependsOn: []string{"x", "y"},
+			Serial: queue.Serial(i + 1), ID: id, Digest: queue.Digest{1, 2, 3}, Queue: "q", Priority: 100, DependsOn: []string{"x", "y"},
 			Parents: []queue.Serial{3, 1 << 39}, OnFailure: queue.PolicyWait, NotBefore: 5, ExpireTime: 1 << 62,
 			AttemptTimeout: time.Hour, Retry: retry, Requires: labels, Labels: labels, Payload: []byte("payload\x00"),
 		})
