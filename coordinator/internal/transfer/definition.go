@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -41,6 +42,7 @@ func (f *fields) definition(n *node) *definition {
 		m := &n.members[i]
 		switch {
 		case m.key == chosen || known[m.key] || recordKeys[m.key] || m.key == "task_id":
+		case slices.Contains(textKeys, m.key) && m.value.blank():
 		case !f.known(d.task, m):
 			unknown = append(unknown, m)
 		}
@@ -84,7 +86,7 @@ func (f *fields) instruction(n *node, d *definition) (chosen string) {
 	for _, key := range textKeys {
 		for i := range n.members {
 			m := &n.members[i]
-			if m.key != key || m.value.kind == isNull || m.value.kind == isString && m.value.text == "" {
+			if m.key != key || m.value.blank() {
 				continue
 			}
 			d.task.Instruction = f.str(key, &m.value)

@@ -33,6 +33,9 @@ type node struct {
 	members []member
 }
 
+// blank tells whether a value says nothing where a text is wanted.
+func (n *node) blank() bool { return n.kind == isNull || n.kind == isString && n.text == "" }
+
 // member is one key of an object; at is where the key stands.
 type member struct {
 	key   string

@@ -1,0 +1,242 @@
+package transfer
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
+
+	"github.com/stint-dev/stint/coordinator/internal/ledger"
+	"github.com/stint-dev/stint/coordinator/internal/ledger/memledger"
+	"github.com/stint-dev/stint/coordinator/internal/queue"
+)
+
+// everyState gives tasks of every kind of content, as a coordinator would show them in full.
+func everyState(t *testing.T) []*stintv1.Task {
+	t.Helper()
+	parameters, err := structpb.NewStruct(map[string]any{
+		"model": "large-2", "model_tier": 3.0, "type": "", "parallel_safe": true, "prompt": "not the prompt",
+		"list": []any{1.5, nil, map[string]any{"a\u2028<b>": "\x01\\\"ü"}}, "id": "inner",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	usage, err := structpb.NewStruct(map[string]any{"tokens": 12.0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	day := timestamppb.New(time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC))
+	failed := func(c stintv1.FailureClass, text string) *stintv1.TaskStatus {
+		return &stintv1.TaskStatus{Failure: &stintv1.Failure{FailureClass: c, Message: text}}
+	}
+	tasks := []*stintv1.Task{
+		{Id: "full", Queue: "night", Instruction: "All fields", Parameters: parameters, Budget: &stintv1.Budget{MinUsd: proto.Float64(0.01), MaxUsd: proto.Float64(0.123457)},
+			Intensity: stintv1.Intensity_INTENSITY_HIGH, Priority: -7, NotBefore: day, AttemptTimeout: durationpb.New(90e9), Requires: []string{"gpu=true"},
+			Labels: map[string]string{"team": "a"}, OnDependencyFailure: stintv1.OnDependencyFailure_ON_DEPENDENCY_FAILURE_RUN,
+			Retry: &stintv1.RetryPolicy{MaxAttempts: 1, UnknownOutcome: stintv1.UnknownOutcome_UNKNOWN_OUTCOME_RETRY}},
+		{Id: "empty", Parameters: &structpb.Struct{}, ExpireTime: day},
+		{Id: "done", Instruction: "Was done", ExpireTime: timestamppb.New(stamp(noon).AsTime().AddDate(0, 0, -1)), Status: &stintv1.TaskStatus{
+			Result: &stintv1.Result{Text: "a\nb", Model: "m", Usage: usage, BudgetUsedUsd: proto.Float64(0.25)}}},
+		{Id: "child", Instruction: "Waits", DependsOn: []string{"full", "done"}},
+		{Id: "failed", Instruction: "x", Status: failed(stintv1.FailureClass_FAILURE_CLASS_SERVER_ERROR, "500: oh; no")},
+		{Id: "cancelled", Instruction: "x", DependsOn: []string{"failed"}, Status: failed(stintv1.FailureClass_FAILURE_CLASS_DEPENDENCY_FAILED, "failed ended")},
+		{Id: "expired", Instruction: "x", Status: failed(stintv1.FailureClass_FAILURE_CLASS_DEADLINE, "")},
+		{Id: "quarantined", Instruction: "x", Status: failed(stintv1.FailureClass_FAILURE_CLASS_LEASE_EXPIRED, "agents fell silent")},
+	}
+	return tasks
+}
+
+var statesOf = map[string]queue.State{
+	"done": queue.Completed, "failed": queue.Failed, "cancelled": queue.Cancelled, "expired": queue.Expired, "quarantined": queue.Quarantined,
+}
+
+// filled brings such tasks into a ledger.
+func filled(t *testing.T) ledger.Ledger {
+	t.Helper()
+	p := newReading().plan(admission(t), noon)
+	for _, task := range everyState(t) {
+		d := &definition{task: task}
+		if s := task.Status; s != nil {
+			d.own = &record{state: statesOf[task.Id], agent: "agent-1", start: noon - 2e6, finish: noon - 1e6, result: s.Result, failure: s.Failure}
+			task.Status = nil
+		}
+		p.add(d, admission(t))
+	}
+	l := memledger.New()
+	write(t, p, l)
+	return l
+}
+
+func export(t *testing.T, l ledger.Ledger) string {
+	t.Helper()
+	var b bytes.Buffer
+	led(t, l, func() {
+		n, err := ExportLedger(t.Context(), l, &b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lines := strings.Count(b.String(), "\n"); n != lines {
+			t.Errorf("%d tasks told, %d written", n, lines)
+		}
+	})
+	return b.String()
+}
+
+func reimport(t *testing.T, text string) *Plan {
+	t.Helper()
+	r := newReading()
+	r.source("export.jsonl", strings.NewReader(text))
+	return r.plan(admission(t), noon)
+}
+
+// kept is what must survive of each task, in the order of submits.
+func kept(t *testing.T, l ledger.Ledger) []string {
+	t.Helper()
+	var out []string
+	led(t, l, func() {
+		page, err := l.List(t.Context(), ledger.Query{Limit: 1000, Examine: 1000, Payload: true, Result: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range page.Tasks {
+			s := fmt.Sprintf("%s %x %x", x.Spec.ID, x.Spec.Payload, x.Spec.Digest)
+			if x.Live != nil {
+				s += fmt.Sprint(x.Live.Status.State)
+			} else {
+				d := x.Terminal
+				s += fmt.Sprintf("%v %v %x %v-%v %s", d.Status.State, d.Failure, d.Result, d.Status.Start, d.Status.Finish, d.Final.Agent)
+			}
+			out = append(out, s)
+		}
+	})
+	slices.Reverse(out)
+	return out
+}
+
+func TestImportOfAnExportGivesTheSameTasks(t *testing.T) {
+	from := filled(t)
+	text := export(t, from)
+	p := reimport(t, text)
+	to := memledger.New()
+	write(t, p, to)
+	got, want := kept(t, to), kept(t, from)
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s\nof\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"), text)
+	}
+	if len(p.reading.unknown) > 0 || len(p.reading.unused) > 0 {
+		t.Errorf("keys without a meaning: %v %v", p.reading.unknown, p.reading.unused)
+	}
+
+	again := reimport(t, text)
+	write(t, again, from)
+	if o := again.Outcome(); o != "0 tasks, 8 already there" {
+		t.Errorf("into the ledger that it came from: %s", o)
+	}
+}
+
+// A program that knew the worker's files finds its keys in an export.
+func TestExportHasTheKeysOfQueueAndLog(t *testing.T) {
+	text := export(t, filled(t))
+	want := map[string]string{
+		"done": `{"id":"done","prompt":"Was done","depends_on":[],"min_budget":0.05,"max_budget":0.1,"intensity":"medium","priority":0,` +
+			`"task_id":"done","status":"completed","worker_id":"agent-1","timestamp":"2026-05-01T11:59:59.000000Z","started_at":"2026-05-01T11:59:58.000000Z",` +
+			`"completed_at":"2026-05-01T11:59:59.000000Z","result_summary":"a\nb","state":"COMPLETED","run":1,"attempts":1`,
+		"failed": `{"id":"failed","prompt":"x","depends_on":[],"min_budget":0.05,"max_budget":0.1,"intensity":"medium","priority":0,` +
+			`"task_id":"failed","status":"failed","worker_id":"agent-1","timestamp":"2026-05-01T11:59:59.000000Z","started_at":"2026-05-01T11:59:58.000000Z",` +
+			`"completed_at":"2026-05-01T11:59:59.000000Z","errors":["500: oh; no"],"state":"FAILED","run":1,"attempts":1`,
+	}
+	for l := range strings.Lines(text) {
+		var head struct{ ID string }
+		if err := json.Unmarshal([]byte(l), &head); err != nil {
+			t.Fatal(err)
+		}
+		if w := want[head.ID]; !strings.HasPrefix(l, w) {
+			t.Errorf("got\n%s\nwant\n%s", l, w)
+		}
+	}
+}
+
+// A task outlives the ones that it depended on; its line can still be imported.
+func TestExportedTerminalTaskMayLackItsDependency(t *testing.T) {
+	var lines []string
+	for l := range strings.Lines(export(t, filled(t))) {
+		if strings.Contains(l, `{"id":"cancelled"`) {
+			lines = append(lines, l)
+		}
+	}
+	p := reimport(t, strings.Join(lines, ""))
+	write(t, p, memledger.New())
+	if n := len(p.reading.warnings.list); n != 1 {
+		t.Errorf("%d warnings, want 1: %v", n, p.reading.warnings.list)
+	}
+}
+
+// A deadline that passes between export and import has its effect.
+func TestExportedTaskPastItsExpireTimeIsExpired(t *testing.T) {
+	text := export(t, filled(t))
+	r := newReading()
+	r.source("export.jsonl", strings.NewReader(text))
+	p := r.plan(admission(t), queue.Instant(time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()))
+	write(t, p, memledger.New())
+	if got := p.tasks[p.byID["empty"]].State; got != queue.Expired {
+		t.Errorf("state %v, want EXPIRED", got)
+	}
+}
+
+// pages is a coordinator whose lists have a task a page, and empty pages between them.
+type pages struct {
+	stintv1.TaskServiceClient
+	tasks []*stintv1.Task
+}
+
+func (c *pages) ListTasks(_ context.Context, r *stintv1.ListTasksRequest, _ ...grpc.CallOption) (*stintv1.ListTasksResponse, error) {
+	n := len(r.GetPageToken())
+	if r.GetView() != stintv1.TaskView_TASK_VIEW_FULL {
+		return nil, fmt.Errorf("view %v", r.GetView())
+	}
+	out := &stintv1.ListTasksResponse{NextPageToken: strings.Repeat("x", n+1)}
+	if n%2 == 1 {
+		out.Tasks = c.tasks[n/2 : n/2+1]
+	}
+	if n/2 == len(c.tasks)-1 && n%2 == 1 {
+		out.NextPageToken = ""
+	}
+	return out, nil
+}
+
+func TestExportThroughACoordinatorFollowsAllPages(t *testing.T) {
+	c := &pages{}
+	for _, id := range []string{"c", "b", "a"} {
+		c.tasks = append(c.tasks, &stintv1.Task{Id: id, Instruction: "x", Status: &stintv1.TaskStatus{
+			State: stintv1.TaskState_TASK_STATE_RUNNING, Run: 1, CreateTime: stamp(noon),
+			Attempts: []*stintv1.Attempt{{Attempt: 1, AgentId: "first"}, {Attempt: 2, AgentId: "second"}},
+		}})
+	}
+	var b bytes.Buffer
+	if n, err := ExportCoordinator(t.Context(), c, &b); n != 3 || err != nil {
+		t.Fatal(n, err)
+	}
+	if !strings.Contains(b.String(), `"status":"in_progress","worker_id":"second"`) || strings.Count(b.String(), `"attempts":2`) != 3 {
+		t.Errorf("got %s", b.String())
+	}
+	p := reimport(t, b.String())
+	write(t, p, memledger.New())
+	if o := p.Outcome(); o != "3 tasks (3 ready), 0 already there" {
+		t.Errorf("outcome %s", o)
+	}
+	if p.tasks[0].Spec.ID != "a" {
+		t.Errorf("first is %s, want the oldest", p.tasks[0].Spec.ID)
+	}
+}
