@@ -64,6 +64,18 @@ func (m *Machine) forgetAgent(a *agent) {
 	if a.timed {
 		m.silences.forget(m.silenceHolds)
 	}
+	if a.drained {
+		m.offerWaiting(a.id)
+	}
+}
+
+// offerWaiting puts the calls of an agent in line again that waited while it was drained.
+func (m *Machine) offerWaiting(id string) {
+	for _, w := range m.waiters {
+		if w.call.Agent == id {
+			m.offer(w.taker)
+		}
+	}
 }
 
 // alive tells whether the agent's session has a stream that is heard of (L11).
@@ -95,6 +107,7 @@ func (m *Machine) replaceInstance(a *agent) {
 		m.lose(l.task, m.tasks.at(l.task), EndReplaced)
 	}
 	a.instance, a.draining, a.drained, a.hasDrain = "", false, false, false
+	m.offerWaiting(a.id)
 }
 
 // closeStream tells the old stream of an agent that it has been replaced.
