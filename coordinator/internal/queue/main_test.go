@@ -12,6 +12,9 @@ const modelChecks = "500"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if err := flag.Set("rapid.nofailfile", "true"); err != nil { // the seed tells as much
+		panic(err)
+	}
 	chosen := false
 	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "rapid.checks" })
 	if !chosen && !testing.Short() {

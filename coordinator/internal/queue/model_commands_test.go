@@ -1,0 +1,362 @@
+package queue
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// command draws one command. Those that name tasks by id are looked up first, as the engine
+// does it, and may be handed in much later; then it gives nil.
+func (w *world) command() *order {
+	draws := []struct {
+		weight int
+		make   func() (c, twin Command)
+		looked bool
+	}{
+		{14, w.drawSubmit, true},
+		{4, w.drawCancel, true},
+		{8, w.drawRerun, true},
+		{22, w.drawMessage, false},
+		{8, w.drawReports, false},
+		{4, w.drawReleases, false},
+		{5, w.drawExtensions, false},
+		{8, w.drawAcquire, false},
+		{2, w.drawAbandon, false},
+		{8, w.drawConnect, false},
+		{3, w.drawDisconnect, false},
+		{2, w.drawPause, false},
+		{2, w.drawDrain, false},
+		{6, w.drawPrune, false},
+	}
+	var wheel []int
+	for i, d := range draws {
+		wheel = append(wheel, slices.Repeat([]int{i}, d.weight)...)
+	}
+	d := draws[rapid.SampledFrom(wheel).Draw(w.t, "command")]
+	c, twin := d.make()
+	if c == nil {
+		return nil
+	}
+	o := &order{c: c, twin: twin}
+	if _, ok := c.(*Prune); ok {
+		o.asked, o.seen = true, w.durable.head.Batch
+	}
+	if !d.looked || w.chance(20, "look up later") && !isSubmit(c) {
+		return o
+	}
+	w.lookUp(o)
+	if w.chance(60, "at once") {
+		return o
+	}
+	w.looks = append(w.looks, o)
+	return nil
+}
+
+// A submit is always looked up before its first step.
+func isSubmit(c Command) bool {
+	_, ok := c.(*Submit)
+	return ok
+}
+
+func (w *world) id() string { return fmt.Sprint("t", rapid.IntRange(0, 8).Draw(w.t, "id")) }
+
+func (w *world) ago(name string, choices ...Instant) Instant {
+	d := rapid.SampledFrom(choices).Draw(w.t, name)
+	if d == 0 {
+		return 0
+	}
+	return w.now + d*1_000_000
+}
+
+func (w *world) drawSubmit() (Command, Command) {
+	a := &Submit{}
+	for range rapid.SampledFrom([]int{1, 1, 1, 2, 3}).Draw(w.t, "tasks") {
+		s, generated := w.drawSpec()
+		a.Tasks, a.Generated = append(a.Tasks, s), append(a.Generated, generated)
+	}
+	b := *a
+	b.Tasks = slices.Clone(a.Tasks)
+	return a, &b
+}
+
+func (w *world) drawSpec() (s Spec, generated bool) {
+	id := w.id()
+	if old, ok := w.specs[id]; ok && w.chance(40, "verbatim") {
+		return old, false
+	}
+	if generated = w.chance(15, "generated"); generated {
+		w.made++
+		id = fmt.Sprint("g", w.made)
+	}
+	s = Spec{
+		ID:        id,
+		Queue:     rapid.SampledFrom([]string{DefaultQueue, DefaultQueue, DefaultQueue, "q2"}).Draw(w.t, "queue"),
+		Priority:  int32(rapid.IntRange(-1, 1).Draw(w.t, "priority")),
+		OnFailure: rapid.SampledFrom([]Policy{PolicyCancel, PolicyRun, PolicyWait, PolicyWait}).Draw(w.t, "policy"),
+		NotBefore: w.ago("not before", 0, 0, 0, 2, 9), ExpireTime: w.ago("expire", 0, 0, 0, -1, 3, 15, 40),
+		AttemptTimeout: rapid.SampledFrom([]time.Duration{time.Second, 20 * time.Second, time.Hour}).Draw(w.t, "timeout"),
+		Retry: Retry{
+			MaxAttempts:    int32(rapid.IntRange(1, 3).Draw(w.t, "attempts")),
+			InitialBackoff: rapid.SampledFrom([]time.Duration{0, time.Second}).Draw(w.t, "initial"),
+			MaxBackoff:     rapid.SampledFrom([]time.Duration{0, 3 * time.Second}).Draw(w.t, "max"),
+			Unknown:        UnknownOutcome(rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(w.t, "unknown")),
+		},
+	}
+	for range rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(w.t, "parents") {
+		if d := w.id(); !slices.Contains(s.DependsOn, d) {
+			s.DependsOn = append(s.DependsOn, d)
+		}
+	}
+	if w.chance(20, "requires") {
+		s.Requires = []Label{{"gpu", "true"}}
+	}
+	s.Digest = digestOf(s)
+	w.specs[id] = s
+	return s, generated
+}
+
+func (w *world) drawChoices() []Choice {
+	var cs []Choice
+	for range rapid.SampledFrom([]int{1, 1, 2}).Draw(w.t, "items") {
+		cs = append(cs, Choice{ID: w.id(), Run: int32(rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(w.t, "run"))})
+	}
+	return cs
+}
+
+func (w *world) drawCancel() (Command, Command) {
+	items := w.drawChoices()
+	return &Cancel{Items: items}, &Cancel{Items: items}
+}
+
+func (w *world) drawRerun() (Command, Command) {
+	items, expire := w.drawChoices(), w.ago("expire", 0, 0, -1, 5)
+	return &Rerun{Items: items, ExpireTime: expire}, &Rerun{Items: items, ExpireTime: expire}
+}
+
+// drawLease names a lease: mostly a live one, at times any ever granted, or none at all.
+func (w *world) drawLease(agent string, unary bool) (LeaseRef, bool) {
+	var some []LeaseRef
+	kind := rapid.SampledFrom([]string{"own", "own", "own", "any", "any live", "none"}).Draw(w.t, "lease")
+	for _, l := range w.leases {
+		t := w.ref.tasks[l.ref.Serial]
+		live := t != nil && t.lease != nil && t.lease.attempt == l.ref.Attempt
+		if kind == "any" || kind == "any live" && live || kind == "own" && live && l.unary == unary && (unary || l.agent == agent) {
+			some = append(some, l.ref)
+		}
+	}
+	if kind == "none" && w.chance(10, "bogus") {
+		some = []LeaseRef{{}, {1, 99}, {999, 1}, {1, -1}}
+	}
+	if len(some) == 0 {
+		return LeaseRef{}, false
+	}
+	if len(some) > 12 {
+		some = some[len(some)-12:]
+	}
+	return rapid.SampledFrom(some).Draw(w.t, "which"), true
+}
+
+func (w *world) drawReport(agent string, unary bool) (Report, bool) {
+	ref, ok := w.drawLease(agent, unary)
+	if !ok {
+		return Report{}, false
+	}
+	x := Report{Lease: ref}
+	cost := Micros(rapid.SampledFrom([]int{0, 0, 5, 7}).Draw(w.t, "cost"))
+	if x.Success = w.chance(35, "success"); x.Success {
+		x.Result = fmt.Appendf(nil, "result %d of %v", rapid.IntRange(0, 1).Draw(w.t, "version"), ref)
+		x.Cost, x.HasCost = cost, cost > 0
+	} else {
+		x.Failure = Failure{
+			Class:      Class(rapid.IntRange(0, int(ClassDeadline)+1).Draw(w.t, "class")),
+			RetryAfter: rapid.SampledFrom([]time.Duration{0, 0, time.Millisecond, 4 * time.Second}).Draw(w.t, "after"),
+			Cost:       cost, HasCost: cost > 0,
+		}
+		if w.chance(60, "mild") {
+			x.Failure.Class = rapid.SampledFrom([]Class{ClassConnect, ClassRateLimited, ClassAuth, ClassInternal}).Draw(w.t, "mild class")
+		}
+		if w.chance(5, "invalid") {
+			x.Invalid = "too large"
+		}
+	}
+	x.Digest = digestOf(x)
+	return x, true
+}
+
+func (w *world) drawReportsOf(agent string, unary bool, most int) []Report {
+	var xs []Report
+	for range rapid.IntRange(0, most).Draw(w.t, "reports") {
+		if x, ok := w.drawReport(agent, unary); ok {
+			xs = append(xs, x)
+		}
+	}
+	return xs
+}
+
+func (w *world) drawReports() (Command, Command) {
+	xs := w.drawReportsOf("", true, 2)
+	if len(xs) == 0 {
+		return nil, nil
+	}
+	return &ReportLeases{Reports: xs}, &ReportLeases{Reports: slices.Clone(xs)}
+}
+
+func (w *world) drawReleasesOf(agent string, unary bool) []Release {
+	var xs []Release
+	if ref, ok := w.drawLease(agent, unary); ok {
+		xs = append(xs, Release{Lease: ref})
+	}
+	return xs
+}
+
+func (w *world) drawReleases() (Command, Command) {
+	xs := w.drawReleasesOf("", true)
+	if len(xs) == 0 {
+		return nil, nil
+	}
+	return &ReleaseLeases{Releases: xs}, &ReleaseLeases{Releases: slices.Clone(xs)}
+}
+
+func (w *world) drawExtensions() (Command, Command) {
+	ref, ok := w.drawLease("", true)
+	if !ok {
+		return nil, nil
+	}
+	xs := []Extension{{Lease: ref, Progress: 0.5, HasProgress: true}}
+	return &ExtendLeases{Extensions: xs}, &ExtendLeases{Extensions: slices.Clone(xs)}
+}
+
+func (w *world) drawAgent() string {
+	return rapid.SampledFrom([]string{"a", "b", "c"}).Draw(w.t, "agent")
+}
+
+func (w *world) drawLabels() []Label {
+	if w.chance(50, "gpu") {
+		return []Label{{"gpu", "true"}}
+	}
+	return nil
+}
+
+func (w *world) drawQueues() []string {
+	return rapid.SampledFrom([][]string{nil, nil, {"q2"}, {DefaultQueue, "q2"}}).Draw(w.t, "queues")
+}
+
+func (w *world) drawAcquire() (Command, Command) {
+	a := &Acquire{
+		Agent:   w.drawAgent(),
+		Request: rapid.SampledFrom([]string{"", "", "r1", "r2"}).Draw(w.t, "request"),
+		Max:     rapid.IntRange(1, 3).Draw(w.t, "max"),
+		Length:  rapid.SampledFrom([]time.Duration{5 * time.Second, 20 * time.Second}).Draw(w.t, "length"),
+		Wait:    rapid.SampledFrom([]time.Duration{0, 0, 4 * time.Second, 20 * time.Second}).Draw(w.t, "wait"),
+		Queues:  w.drawQueues(), Labels: w.drawLabels(),
+	}
+	b := *a
+	w.calls = append(w.calls, &order{c: a, twin: &b})
+	return a, &b
+}
+
+func (w *world) drawAbandon() (Command, Command) {
+	if len(w.calls) == 0 {
+		return nil, nil
+	}
+	o := rapid.SampledFrom(w.calls).Draw(w.t, "call")
+	return &Abandon{o.c.(*Acquire)}, &Abandon{o.twin.(*Acquire)}
+}
+
+func (w *world) drawConnect() (Command, Command) {
+	w.stream++
+	a := &Connect{
+		Stream: w.stream, Agent: w.drawAgent(), Instance: rapid.SampledFrom([]string{"i1", "i1", "i1", "i2"}).Draw(w.t, "instance"),
+		Labels: w.drawLabels(), Queues: w.drawQueues(), Slots: 2,
+	}
+	b := *a
+	return a, &b
+}
+
+func (w *world) drawStream() (StreamID, string) {
+	var open []StreamID
+	for _, s := range w.streams {
+		if w.agentOf(s) != "" || w.chance(2, "closed stream") {
+			open = append(open, s)
+		}
+	}
+	if len(open) == 0 {
+		return 0, ""
+	}
+	s := rapid.SampledFrom(open).Draw(w.t, "stream")
+	return s, w.agentOf(s)
+}
+
+func (w *world) agentOf(s StreamID) string {
+	for id, a := range w.ref.agents {
+		if a.stream == s {
+			return id
+		}
+	}
+	return ""
+}
+
+func (w *world) drawDisconnect() (Command, Command) {
+	s, _ := w.drawStream()
+	return &Disconnect{s}, &Disconnect{s}
+}
+
+// drawMessage is a message of an agent: mostly a heartbeat that names what it holds.
+func (w *world) drawMessage() (Command, Command) {
+	s, id := w.drawStream()
+	if s == 0 {
+		return nil, nil
+	}
+	a := &Message{
+		Stream:   s,
+		Reports:  w.drawReportsOf(id, false, 2),
+		Beats:    w.chance(70, "beats"),
+		Credit:   int64(rapid.SampledFrom([]int{0, 1, 2, 3, 5, 9}).Draw(w.t, "credit")),
+		Draining: w.chance(2, "draining"),
+	}
+	if w.chance(15, "release") {
+		a.Releases = w.drawReleasesOf(id, false)
+	}
+	if a.Beats {
+		for _, t := range w.ref.session(id) {
+			if w.chance(80, "names") {
+				a.Held = append(a.Held, Extension{Lease: LeaseRef{t.spec.Serial, t.lease.attempt}})
+			}
+		}
+		if ref, ok := w.drawLease(id, false); ok && w.chance(20, "other") {
+			a.Held = append(a.Held, Extension{Lease: ref})
+		}
+	}
+	b := *a
+	b.Reports, b.Releases, b.Held = slices.Clone(a.Reports), slices.Clone(a.Releases), slices.Clone(a.Held)
+	return a, &b
+}
+
+func (w *world) drawPause() (Command, Command) {
+	q := rapid.SampledFrom([]string{DefaultQueue, "q2"}).Draw(w.t, "queue")
+	p := w.chance(40, "pause")
+	return &SetPaused{Queue: q, Paused: p}, &SetPaused{Queue: q, Paused: p}
+}
+
+func (w *world) drawDrain() (Command, Command) {
+	id := w.drawAgent()
+	return &Drain{Agent: id, Timeout: 9 * time.Second}, &Drain{Agent: id, Timeout: 9 * time.Second}
+}
+
+// drawPrune names tasks that the committed records say are terminal.
+func (w *world) drawPrune() (Command, Command) {
+	var known []Known
+	for _, s := range w.ref.serials() {
+		if _, ok := w.durable.terminal[s]; ok && w.chance(60, "prune") {
+			known = append(known, w.durable.known(s))
+		}
+	}
+	a := &Prune{Before: w.now - 2_000_000, EventsTo: w.durable.head.Newest / 2}
+	a.Answer(known)
+	b := &Prune{Before: a.Before, EventsTo: a.EventsTo}
+	b.Answer(known)
+	return a, b
+}

@@ -1,0 +1,381 @@
+package queue
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// acquire answers a repeat, or puts the caller in line.
+func (r *reference) acquire(c *Acquire) {
+	if c.Request != "" {
+		for _, w := range r.waiters {
+			if w.call.Agent == c.Agent && w.call.Request == c.Request {
+				w.over = true
+			}
+		}
+		var want []LeaseRef
+		for _, t := range r.held(c.Agent) {
+			if l := t.lease; l.unary && l.request == c.Request {
+				l.holder, l.restored = c, false
+				want = append(want, LeaseRef{t.spec.Serial, l.attempt})
+			}
+		}
+		if len(want) > 0 { // C4
+			var got []LeaseRef
+			for _, g := range c.Grants {
+				got = append(got, g.Lease)
+			}
+			if !sameSet(got, want) {
+				r.fault("request %s of %s answers %v, want %v", c.Request, c.Agent, got, want)
+			}
+			return
+		}
+	}
+	r.waiters = append(r.waiters, &refWaiter{call: c, until: r.mono + c.Wait})
+}
+
+func sameSet[T any](a, b []T) bool {
+	text := func(xs []T) string {
+		var ss []string
+		for _, x := range xs {
+			ss = append(ss, fmt.Sprint(x))
+		}
+		slices.Sort(ss)
+		return strings.Join(ss, "\n")
+	}
+	return text(a) == text(b)
+}
+
+func (r *reference) abandon(c *Abandon) {
+	for _, w := range r.waiters {
+		w.over = w.over || w.call == c.Acquire
+	}
+	for _, t := range r.live() {
+		if t.lease != nil && t.lease.holder == c.Acquire {
+			r.back(t, OutcomeUnconfirmed, EndUnconfirmed)
+		}
+	}
+}
+
+// refTaker is one that wants work: an agent's session or a waiting call.
+type refTaker struct {
+	agent  string
+	from   *refAgent
+	waiter *refWaiter
+}
+
+func (k refTaker) fits(s *Spec) bool {
+	queues, labels := []string(nil), []Label(nil)
+	if k.waiter != nil {
+		queues, labels = k.waiter.call.Queues, k.waiter.call.Labels
+	} else {
+		queues, labels = k.from.queues, k.from.labels
+	}
+	if len(queues) > 0 && !slices.Contains(queues, s.Queue) {
+		return false
+	}
+	return !slices.ContainsFunc(s.Requires, func(l Label) bool { return !slices.Contains(labels, l) })
+}
+
+// takers is all that want work now (L11).
+func (r *reference) takers() []refTaker {
+	var ks []refTaker
+	for id, a := range r.agents {
+		if a.stream != 0 && !a.silent && a.greeted && !a.draining && !a.drain && a.granted < a.credit {
+			ks = append(ks, refTaker{agent: id, from: a})
+		}
+	}
+	for _, w := range r.waiters {
+		a := r.agents[w.call.Agent]
+		if !w.over && len(w.call.Grants) < w.call.Max && (a == nil || !a.drain) {
+			ks = append(ks, refTaker{agent: w.call.Agent, waiter: w})
+		}
+	}
+	return ks
+}
+
+// grants takes over what the machine granted, and checks that it might, and that it had to.
+func (r *reference) grants(in Input, out *Effects) {
+	var given []struct {
+		key   heapItem
+		taker refTaker
+	}
+	for _, ref := range granted(out) {
+		t := r.tasks[ref.Serial]
+		taker, ok := r.takerOf(ref, out)
+		if !ok {
+			r.fault("%v is granted to nobody who may have it", ref)
+			continue
+		}
+		r.open(t, ref, taker, out)
+		given = append(given, struct {
+			key   heapItem
+			taker refTaker
+		}{t.order(), taker})
+	}
+	for _, t := range r.live() {
+		if t.st.State != Ready || r.paused[t.spec.Queue] {
+			continue
+		}
+		for _, g := range given { // Q4: priority and age
+			if g.taker.fits(&t.spec) && t.order().less(g.key) {
+				r.fault("%s is passed over for serial %d", t.spec.ID, g.key.serial)
+			}
+		}
+		for _, k := range r.takers() { // Q4: nobody idle
+			if k.fits(&t.spec) {
+				r.fault("%s is left though %s wants work", t.spec.ID, k.agent)
+			}
+		}
+	}
+}
+
+// order is the key of the ready order: a point of priority is a minute's head start.
+func (t *refTask) order() heapItem {
+	return heapItem{key: int64(t.st.Ready) - int64(t.spec.Priority)*60_000_000, serial: uint64(t.spec.Serial)}
+}
+
+// granted lists the leases that a step gave out, by its events.
+func granted(out *Effects) []LeaseRef {
+	var refs []LeaseRef
+	if out.Batch == nil {
+		return nil
+	}
+	for _, e := range out.Batch.Events {
+		if e.Kind == EventGranted {
+			refs = append(refs, LeaseRef{e.Serial, e.Attempt})
+		}
+	}
+	return refs
+}
+
+// takerOf finds who was told of a grant: exactly one, who wanted it.
+func (r *reference) takerOf(ref LeaseRef, out *Effects) (refTaker, bool) {
+	var found []refTaker
+	for _, s := range out.Streams {
+		for _, g := range s.Grants {
+			for id, a := range r.agents {
+				if g.Lease == ref && a.stream == s.Stream {
+					found = append(found, refTaker{agent: id, from: a})
+				}
+			}
+		}
+	}
+	for _, w := range r.waiters {
+		for _, g := range w.call.Grants {
+			if g.Lease == ref && !w.over && slices.Contains(out.Done, Command(w.call)) {
+				found = append(found, refTaker{agent: w.call.Agent, waiter: w})
+			}
+		}
+	}
+	if len(found) != 1 {
+		return refTaker{}, false
+	}
+	k := found[0]
+	if k.waiter != nil {
+		a := r.agents[k.agent]
+		return k, len(k.waiter.call.Grants) <= k.waiter.call.Max && (a == nil || !a.drain)
+	}
+	return k, slices.ContainsFunc(r.takers(), func(o refTaker) bool { return o.from == k.from })
+}
+
+func (r *reference) open(t *refTask, ref LeaseRef, k refTaker, out *Effects) {
+	switch {
+	case t.st.State != Ready:
+		r.fault("%s is granted while %s", t.spec.ID, t.st.State) // L1, Q2, Q6, C5
+	case r.paused[t.spec.Queue] || !k.fits(&t.spec):
+		r.fault("%s is granted to %s, paused %v", t.spec.ID, k.agent, r.paused[t.spec.Queue])
+	case ref.Attempt != t.st.Attempt+1:
+		r.fault("%s is granted as attempt %d after %d", t.spec.ID, ref.Attempt, t.st.Attempt) // L2
+	case t.st.NotBefore > r.now || r.expired(t):
+		r.fault("%s is granted at %d, outside of %d to %d", t.spec.ID, r.now, t.st.NotBefore, t.st.ExpireTime) // Q6
+	}
+	t.st.State, t.st.Attempt = Running, ref.Attempt
+	if t.st.Start == 0 {
+		t.st.Start = r.now
+	}
+	l := &refLease{attempt: ref.Attempt, run: t.st.Run, agent: k.agent, start: r.now, batch: out.Batch.Head.Batch}
+	if k.waiter != nil {
+		c := k.waiter.call
+		l.unary, l.confirmed, l.length, l.request, l.holder = true, true, c.Length, c.Request, c
+		r.agent(k.agent)
+	} else {
+		l.instance, l.length = k.from.instance, r.cfg.LeaseTTL
+		k.from.granted++
+	}
+	t.lease = l
+	r.event(t, EventGranted, ref.Attempt, k.agent, 0, 0)
+}
+
+// answerWaiters checks who of those waiting is answered.
+func (r *reference) answerWaiters(out *Effects) {
+	r.waiters = slices.DeleteFunc(r.waiters, func(w *refWaiter) bool {
+		over := w.over || w.until <= r.mono || len(w.call.Grants) > 0
+		if done := slices.Contains(out.Done, Command(w.call)); done != over {
+			r.fault("an acquire of %s is answered %v, want %v", w.call.Agent, done, over)
+		}
+		return over
+	})
+}
+
+// check compares what can be seen of the machine, and of the records, with the reference.
+func (r *reference) check(out *Effects, b *book) []string {
+	var events []string
+	if out.Batch != nil {
+		for i := range out.Batch.Events {
+			events = append(events, eventKey(&out.Batch.Events[i]))
+		}
+	}
+	if !sameSet(events, r.events) {
+		r.fault("events\n%s\nwant\n%s", strings.Join(events, "\n"), strings.Join(r.events, "\n"))
+	}
+	if !sameSet(out.Ended, r.ended) {
+		r.fault("ended %v, want %v", out.Ended, r.ended)
+	}
+	r.checkStreams(out)
+	for _, s := range r.serials() {
+		if t := r.tasks[s]; !t.pruned {
+			r.checkTask(t, b)
+		} else if _, ok := b.specs[s]; ok {
+			r.fault("%s is pruned and still recorded", t.spec.ID)
+		}
+	}
+	r.checkCounts(b)
+	r.checkAgents()
+	return r.faults
+}
+
+func (r *reference) checkStreams(out *Effects) {
+	var got []string
+	for _, s := range out.Streams {
+		for _, c := range s.Cancels {
+			got = append(got, fmt.Sprintf("%d cancel %d#%d %d", s.Stream, c.Lease.Serial, c.Lease.Attempt, c.Reason))
+		}
+		if s.Close {
+			got = append(got, fmt.Sprintf("%d close", s.Stream))
+		}
+		if s.Drain {
+			got = append(got, fmt.Sprintf("%d drain", s.Stream))
+		}
+	}
+	if want := slices.Compact(slices.Sorted(slices.Values(r.streams))); !sameSet(got, want) {
+		r.fault("streams are told %v, want %v", got, want)
+	}
+}
+
+func (r *reference) checkTask(t *refTask, b *book) {
+	id, k := t.spec.ID, b.known(t.spec.Serial)
+	if stored := k.Status; stored.State == Scheduled && t.st.State == Ready && stored.Ready <= r.now {
+		k.Status.State = Ready // needs no record
+	}
+	r.checkStatus(id+" stored", t, k.Status)
+	v, held := r.m.Task(id)
+	if held && v.Serial == t.spec.Serial {
+		if v.Terminal {
+			v.Status.Finish = t.st.Finish // in the ledger only
+		}
+		r.checkStatus(id+" held", t, v.Status)
+	} else if held || !t.st.State.Terminal() {
+		r.fault("%s in state %s is held %v", id, t.st.State, held)
+	}
+	if (v.Lease != nil) != (t.st.State == Running) || (t.lease != nil) != (t.st.State == Running) {
+		r.fault("%s in state %s has lease %+v", id, t.st.State, v.Lease) // Q1
+	} else if l := t.lease; l != nil {
+		g := b.live[t.spec.Serial].Grant
+		want := Grant{Agent: l.agent, Instance: l.instance, Request: l.request, Length: l.length, Start: l.start}
+		if g != want || v.Lease.Agent != l.agent || v.Lease.Attempt != l.attempt || v.Lease.Left != r.left(l) {
+			r.fault("%s: grant %+v, lease %+v left %v, want %+v left %v", id, g, *v.Lease, v.Lease.Left, want, r.left(l))
+		}
+	}
+	r.checkAttempts(t, k)
+	term := b.terminal[t.spec.Serial]
+	if k.Failure.Class != t.class || string(term.Result) != t.result { // C2
+		r.fault("%s: failure class %d, result %q, want %d, %q", id, k.Failure.Class, term.Result, t.class, t.result)
+	}
+}
+
+func (r *reference) left(l *refLease) time.Duration {
+	switch {
+	case !l.running:
+		return l.length
+	case l.unary || !l.confirmed:
+		return max(0, l.deadline-r.mono)
+	}
+	return max(0, min(l.backstop, r.agents[l.agent].heard+r.cfg.LeaseTTL)-r.mono)
+}
+
+func (r *reference) checkStatus(what string, t *refTask, got Status) {
+	want := t.st
+	want.Spilled, want.BackingOff = got.Spilled, got.BackingOff
+	if want.State != Scheduled {
+		got.BackingOff = false
+	}
+	want.BackingOff = t.st.BackingOff && want.State == Scheduled
+	if got != want {
+		r.fault("%s: %+v, want %+v", what, got, want)
+	}
+}
+
+// checkAttempts compares the whole history of a task, as a ledger would show it.
+func (r *reference) checkAttempts(t *refTask, k Known) {
+	got := map[int32]Attempt{}
+	if k.Final.Number != 0 {
+		got[k.Final.Number] = k.Final
+	}
+	for _, a := range k.Attempts {
+		got[a.Number] = a
+	}
+	if len(got) != len(t.attempts) {
+		r.fault("%s has %d attempts recorded, want %d", t.spec.ID, len(got), len(t.attempts))
+	}
+	for n, want := range t.attempts {
+		a := got[n]
+		a.Failure = Failure{Class: a.Failure.Class}
+		want.Failure = Failure{Class: want.Failure.Class}
+		if a != want {
+			r.fault("%s attempt %d: %+v, want %+v", t.spec.ID, n, a, want)
+		}
+	}
+}
+
+func (r *reference) checkCounts(b *book) {
+	want := map[string]*Counts{}
+	for q := range r.paused {
+		want[q] = &Counts{}
+	}
+	for _, t := range r.tasks {
+		c := want[t.spec.Queue]
+		c.Submitted++
+		if t.pruned {
+			c.Pruned++
+		} else {
+			c.States[t.st.State]++
+		}
+	}
+	for _, q := range r.m.Queues("", MaxQueues) {
+		if c := want[q.Name]; c == nil || q.Counts != *c || q.Paused != r.paused[q.Name] {
+			r.fault("queue %s: %+v, want %+v paused %v", q.Name, q, c, r.paused[q.Name]) // Q1
+		}
+		delete(want, q.Name)
+	}
+	if len(want) > 0 {
+		r.fault("queues missing: %v", want)
+	}
+	if r.m.live != len(r.live()) {
+		r.fault("%d tasks are live, want %d", r.m.live, len(r.live()))
+	}
+}
+
+func (r *reference) checkAgents() {
+	for _, v := range r.m.Agents("", 1000) {
+		a := r.agents[v.ID]
+		if a == nil || v.Instance != a.instance || int(v.Held) != len(r.held(v.ID)) {
+			r.fault("agent %+v, want %+v holding %d", v, a, len(r.held(v.ID)))
+		}
+	}
+	if got := len(r.m.Agents("", 1000)); got != len(r.agents) {
+		r.fault("%d agents, want %d", got, len(r.agents))
+	}
+}

@@ -1,0 +1,385 @@
+package queue
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// reference is a naive model of the machine: maps, slices and walks over everything. It takes
+// each step after the machine did, and says what should have come of it. Only two things does
+// it take from the machine, and checks them: which tasks were granted, and where in its bounds a
+// back-off lies.
+type reference struct {
+	cfg     Config
+	tasks   map[Serial]*refTask // pruned ones too
+	paused  map[string]bool     // queues that exist
+	agents  map[string]*refAgent
+	waiters []*refWaiter
+	now     Instant
+	elapsed time.Duration
+	stalled time.Duration
+	mono    time.Duration
+
+	// Of the present step.
+	m       *Machine
+	taken   map[any]bool // reports, releases, extensions of commands that are looked up
+	events  []string
+	streams []string
+	ended   []string
+	faults  []string
+}
+
+type refTask struct {
+	spec     Spec
+	st       Status
+	class    Class // of the failure in the terminal record
+	edges    []refEdge
+	lease    *refLease
+	attempts map[int32]Attempt // ended ones
+	result   string
+	pruned   bool
+}
+
+// refEdge is a dependency; passed: it is not waited for any more. A parent that failed under
+// RUN has its edge dropped.
+type refEdge struct {
+	parent          Serial
+	passed, dropped bool
+}
+
+type refLease struct {
+	attempt, run        int32
+	agent, instance     string
+	unary               bool
+	request             string
+	holder              *Acquire
+	length              time.Duration
+	batch               uint64
+	start               Instant
+	confirmed, restored bool
+	running             bool // its clock
+	deadline, backstop  time.Duration
+	misses              int
+	named               bool // by the heartbeat being taken
+}
+
+type refAgent struct {
+	instance        string
+	stream          StreamID
+	silent, greeted bool
+	known           bool // it has had a stream in this process
+	heard           time.Duration
+	credit, granted int64
+	draining, drain bool
+	labels          []Label
+	queues          []string
+}
+
+type refWaiter struct {
+	call  *Acquire
+	until time.Duration
+	over  bool
+}
+
+func newReference(c Config) *reference {
+	return &reference{
+		cfg: c, tasks: map[Serial]*refTask{}, paused: map[string]bool{DefaultQueue: false},
+		agents: map[string]*refAgent{}, taken: map[any]bool{},
+	}
+}
+
+func (r *reference) fault(format string, args ...any) {
+	r.faults = append(r.faults, fmt.Sprintf(format, args...))
+}
+
+// byID finds the task that an id stands for now.
+func (r *reference) byID(id string) *refTask {
+	for _, t := range r.tasks {
+		if t.spec.ID == id && !t.pruned {
+			return t
+		}
+	}
+	return nil
+}
+
+func (r *reference) serials() []Serial { return slices.Sorted(maps.Keys(r.tasks)) }
+
+// live is the tasks that are not terminal, by serial.
+func (r *reference) live() []*refTask {
+	var ts []*refTask
+	for _, s := range r.serials() {
+		if t := r.tasks[s]; !t.pruned && !t.st.State.Terminal() {
+			ts = append(ts, t)
+		}
+	}
+	return ts
+}
+
+// held is the live leases of an agent.
+func (r *reference) held(agent string) []*refTask {
+	var ts []*refTask
+	for _, t := range r.live() {
+		if t.lease != nil && t.lease.agent == agent {
+			ts = append(ts, t)
+		}
+	}
+	return ts
+}
+
+// session is those of its session.
+func (r *reference) session(agent string) []*refTask {
+	return slices.DeleteFunc(r.held(agent), func(t *refTask) bool { return t.lease.unary })
+}
+
+func (r *reference) event(t *refTask, kind EventKind, attempt int32, agent string, end EndReason, class Class) {
+	r.events = append(r.events, fmt.Sprintf("%d %s run %d attempt %d agent %q end %d class %d",
+		kind, t.spec.ID, t.st.Run, attempt, agent, end, class))
+}
+
+func (r *reference) queueEvent(name string) {
+	r.events = append(r.events, fmt.Sprintf("%d queue %s", EventQueueChanged, name))
+}
+
+func eventKey(e *Event) string {
+	switch e.Kind {
+	case EventQueueChanged:
+		return fmt.Sprintf("%d queue %s", e.Kind, e.Queue)
+	default:
+		return fmt.Sprintf("%d %s run %d attempt %d agent %q end %d class %d",
+			e.Kind, e.Task, e.Run, e.Attempt, e.Agent, e.End, e.Class)
+	}
+}
+
+func (r *reference) cancelOut(s StreamID, serial Serial, attempt int32, end EndReason) {
+	r.streams = append(r.streams, fmt.Sprintf("%d cancel %d#%d %d", s, serial, attempt, end))
+}
+
+// enter gives a new run, or a task that waits no longer, its state.
+func (r *reference) enter(t *refTask) {
+	waits := slices.ContainsFunc(t.edges, func(e refEdge) bool { return !e.passed && !e.dropped })
+	switch {
+	case waits:
+		t.st.State, t.st.Ready = Blocked, 0
+	case t.st.NotBefore > r.now:
+		t.st.State, t.st.Ready = Scheduled, t.st.NotBefore
+	default:
+		t.st.State, t.st.Ready = Ready, r.now
+	}
+}
+
+// finish makes a task terminal; its attempt, if it had one, has been closed.
+func (r *reference) finish(t *refTask, to State, class Class) {
+	if t.st.State.Terminal() {
+		r.fault("%s becomes %s and is %s already", t.spec.ID, to, t.st.State) // C1
+	}
+	t.st.State, t.st.Finish, t.class, t.edges = to, r.now, class, nil
+	r.ended = append(r.ended, t.spec.ID)
+}
+
+// end is finish with its event.
+func (r *reference) end(t *refTask, to State, class Class, final *Attempt) {
+	var n int32
+	var agent string
+	if final != nil {
+		n, agent = final.Number, final.Agent
+	}
+	r.finish(t, to, class)
+	kinds := map[State]EventKind{
+		Completed: EventCompleted, Failed: EventFailed, Cancelled: EventCancelled, Expired: EventExpired, Quarantined: EventQuarantined,
+	}
+	r.event(t, kinds[to], n, agent, 0, class)
+}
+
+// close ends the live lease of a task.
+func (r *reference) close(t *refTask, o Outcome, end EndReason) *Attempt {
+	l := t.lease
+	a := Attempt{
+		Number: l.attempt, Run: l.run, Agent: l.agent, Unary: l.unary, Start: l.start, Finish: r.now, Outcome: o, End: end,
+	}
+	t.lease = nil
+	t.attempts[a.Number] = a
+	return &a
+}
+
+func (r *reference) expired(t *refTask) bool {
+	return t.st.ExpireTime != 0 && t.st.ExpireTime <= r.now
+}
+
+// again has a task run once more at no delay.
+func (r *reference) again(t *refTask, a *Attempt) {
+	if r.expired(t) {
+		r.end(t, Expired, ClassDeadline, a)
+		return
+	}
+	t.st.State = Ready
+}
+
+// back returns a task at no cost (L8, Q3).
+func (r *reference) back(t *refTask, o Outcome, end EndReason) {
+	a := r.close(t, o, end)
+	r.event(t, EventLeaseEnded, a.Number, a.Agent, end, 0)
+	r.again(t, a)
+}
+
+// lose ends the lease of an agent that fell silent.
+func (r *reference) lose(t *refTask, end EndReason) {
+	a := r.close(t, OutcomeLost, end)
+	a.Failure.Class = ClassLeaseExpired
+	t.attempts[a.Number] = *a
+	r.event(t, EventLeaseEnded, a.Number, a.Agent, end, 0)
+	t.st.Lost++
+	switch {
+	case r.expired(t):
+		r.end(t, Expired, ClassDeadline, a)
+	case t.spec.Retry.Unknown == UnknownFail:
+		r.end(t, Failed, ClassLeaseExpired, a)
+	case t.st.Lost >= 5:
+		r.end(t, Quarantined, ClassLeaseExpired, a)
+	default:
+		r.again(t, a)
+	}
+}
+
+// judge decides on a failed attempt by the table of classes.
+func (r *reference) judge(t *refTask, a *Attempt) {
+	counts, fails, delayed := false, false, true
+	switch a.Failure.Class {
+	case ClassConnect, ClassServerError, ClassInternal:
+		counts = true
+	case ClassTimeout:
+		counts = t.spec.Retry.Unknown == UnknownRetry
+		fails = !counts
+	case ClassRateLimited, ClassOverloaded:
+		t.st.Uncounted++
+		counts = t.st.Uncounted > 20
+	case ClassAuth, ClassOutOfCredit:
+		t.st.Denied++
+		fails, delayed = t.st.Denied >= 3, false
+	default:
+		fails = true
+	}
+	if counts {
+		t.st.Counted++
+		fails = t.st.Counted >= t.spec.Retry.MaxAttempts
+	}
+	switch {
+	case r.expired(t):
+		r.end(t, Expired, ClassDeadline, a)
+	case fails:
+		r.end(t, Failed, a.Failure.Class, a)
+	case delayed:
+		r.delay(t, a.Failure)
+	default:
+		t.st.State = Ready
+	}
+}
+
+// delay takes the end of the back-off from the machine and checks its bounds.
+func (r *reference) delay(t *refTask, f Failure) {
+	v, _ := r.m.TaskBySerial(t.spec.Serial)
+	most := t.spec.Retry.InitialBackoff
+	for range t.st.Counted + t.st.Uncounted - 1 {
+		most = min(2*most, t.spec.Retry.MaxBackoff)
+	}
+	most = min(most, t.spec.Retry.MaxBackoff)
+	least := time.Duration(0)
+	if f.RetryAfter > 0 && (f.Class == ClassRateLimited || f.Class == ClassOverloaded) {
+		most = min(max(f.RetryAfter, time.Second), time.Hour)
+		least = most
+	}
+	wait := time.Duration(v.Status.Ready-r.now) * time.Microsecond
+	if wait < least || wait > most {
+		r.fault("%s backs off %v, not %v to %v", t.spec.ID, wait, least, most)
+	}
+	t.st.Ready = v.Status.Ready
+	t.st.State, t.st.BackingOff = Scheduled, true
+	if wait == 0 {
+		t.st.State, t.st.BackingOff = Ready, false
+	}
+}
+
+// settle passes on what became of parents until nothing changes (Q2).
+func (r *reference) settle() {
+	for changed := true; changed; {
+		changed = false
+		for _, t := range r.live() {
+			changed = r.settleTask(t) || changed
+		}
+	}
+}
+
+func (r *reference) settleTask(t *refTask) bool {
+	changed := false
+	for i := range t.edges {
+		e := &t.edges[i]
+		p := r.tasks[e.parent].st.State
+		switch {
+		case e.passed || e.dropped || !p.Terminal():
+		case p == Completed:
+			e.passed, changed = true, true
+		case t.spec.OnFailure == PolicyRun:
+			e.dropped, changed = true, true
+		case t.spec.OnFailure == PolicyCancel:
+			r.end(t, Cancelled, ClassDependencyFailed, nil)
+			return true
+		}
+	}
+	if changed {
+		r.enter(t)
+	}
+	return changed
+}
+
+// clone copies what survives a crash.
+func (r *reference) clone() *reference {
+	c := newReference(r.cfg)
+	c.now, c.paused = r.now, maps.Clone(r.paused)
+	for s, t := range r.tasks {
+		x := *t
+		x.edges, x.attempts = slices.Clone(t.edges), maps.Clone(t.attempts)
+		if t.lease != nil {
+			l := *t.lease
+			x.lease = &l
+		}
+		c.tasks[s] = &x
+	}
+	return c
+}
+
+// restart turns a clone into what a coordinator that becomes active should know: every lease
+// has its full length and is unconfirmed (L7).
+func (r *reference) restart() {
+	for _, t := range r.live() {
+		l := t.lease
+		if l == nil {
+			continue
+		}
+		l.restored, l.confirmed, l.running, l.holder = true, l.unary, true, nil
+		l.misses, l.batch = 0, 0
+		l.deadline, l.backstop = l.length, l.length+t.spec.AttemptTimeout
+		a := r.agent(l.agent)
+		if !l.unary {
+			a.instance = l.instance
+		}
+	}
+}
+
+func (r *reference) agent(id string) *refAgent {
+	if r.agents[id] == nil {
+		r.agents[id] = &refAgent{}
+	}
+	return r.agents[id]
+}
+
+// forget drops agents that have neither stream nor leases. One that drains may come back for a
+// while, and must still be draining then.
+func (r *reference) forget() {
+	for id, a := range r.agents {
+		back := (a.drain || a.draining) && a.known && !a.silent
+		if a.stream == 0 && len(r.held(id)) == 0 && !back {
+			delete(r.agents, id)
+		}
+	}
+}
