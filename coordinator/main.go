@@ -24,7 +24,10 @@ type console struct{ Out, Err io.Writer }
 
 // program is the command line.
 type program struct {
-	Serve serve `cmd:"" default:"withargs" help:"Own the queues and serve agents and submitters (the default)."`
+	Serve  serve     `cmd:"" default:"withargs" help:"Own the queues and serve agents and submitters (the default)."`
+	Import importing `cmd:"" help:"Bring tasks in from queue.json, execution logs and exports."`
+	Export exporting `cmd:"" help:"Write all tasks as JSON lines."`
+	Verify verifying `cmd:"" help:"Read a whole ledger and check it."`
 }
 
 func main() {

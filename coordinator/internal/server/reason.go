@@ -40,7 +40,7 @@ var reasons = map[stintv1.ErrorReason]reasonRow{
 		"tasks depend on each other in a circle: %s; break it"},
 	stintv1.ErrorReason_ERROR_REASON_PAGE_TOKEN_INVALID: {codes.InvalidArgument, badField, 0, "",
 		"not a token that this call gave for this filter; begin without one"},
-	stintv1.ErrorReason_ERROR_REASON_SESSION_PROTOCOL: {codes.InvalidArgument, badField, 0, "",
+	stintv1.ErrorReason_ERROR_REASON_SESSION_PROTOCOL: {codes.InvalidArgument, badField, 0, "hello",
 		"the first message of a session must have hello, and no later one may"},
 	stintv1.ErrorReason_ERROR_REASON_DEPENDENCY_NOT_FOUND: {codes.FailedPrecondition, precondition, 0, "task",
 		"depends on tasks that do not exist: %s; submit them first or in the same call"},

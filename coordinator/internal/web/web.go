@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -66,8 +65,11 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	}
 	limit, cancel := context.WithTimeout(context.Background(), closing)
 	defer cancel()
-	if err := s.http.Shutdown(limit); err != nil {
-		return errors.Join(s.http.Close())
+	if s.http.Shutdown(limit) == nil {
+		return nil
+	}
+	if err := s.http.Close(); err != nil {
+		return fmt.Errorf("web: close: %w", err)
 	}
 	return nil
 }
