@@ -23,12 +23,13 @@ type Ledger interface {
 	// Commit applies a batch and returns a wait for its durability. Reads see the batch once
 	// Commit has returned. Waits end in the order of their batches. An error of either is
 	// final: the caller acknowledges nothing more and exits (D5).
+	// The wait must be called, from any goroutine; called again it answers the same.
 	Commit(b *queue.Batch) (wait func() error, err error)
 
 	// Get looks tasks up, in the order asked for; a nil entry is not in the ledger.
 	Get(ctx context.Context, k Keys) (Found, error)
 
-	// List gives one page of tasks. ErrCursor: the cursor is not one of this query.
+	// List gives one page of tasks, with their specs. ErrCursor: the cursor is not one of this query.
 	List(ctx context.Context, q Query) (Page, error)
 
 	// Events gives events with sequences above after, in order, whole commits only, about
@@ -86,7 +87,7 @@ type Task struct {
 	Spec     queue.Spec
 	Live     *queue.Live
 	Terminal *queue.Terminal
-	Attempts []queue.Attempt // by number; ended attempts with records of their own
+	Attempts []queue.Attempt // by number, if Status.Spilled; ended attempts with records of their own
 }
 
 // Query selects tasks: newest first, or by id if IDPrefix is set.
@@ -105,7 +106,8 @@ type Query struct {
 	History       bool          // fill Attempts
 }
 
-// Page is an answer to Query. It may be short, or empty, and still have a Cursor.
+// Page is an answer to Query. It may be short, or empty, and still have a Cursor: it ends
+// also when it has read much, so that large payloads and results do not add up.
 type Page struct {
 	Tasks  []*Task
 	Cursor []byte // nil: this was the last page
