@@ -39,6 +39,7 @@ type Engine struct {
 	turns    chan *turn // loop to committer
 	releases chan *turn // committer to releaser
 	wake     chan struct{}
+	spent    chan *queue.Batch // released, for the machine to use again
 
 	committing atomic.Uint64 // newest batch handed to Commit: readers may see it
 	gate       gate          // newest batch released
@@ -76,6 +77,7 @@ func New(c Config, l ledger.Ledger) (*Engine, error) {
 		turns:    make(chan *turn, turnsWaiting),
 		releases: make(chan *turn, turnsWaiting),
 		wake:     make(chan struct{}, 1),
+		spent:    make(chan *queue.Batch, inFlight),
 		payloads: newCache(c.PayloadCache),
 	}, nil
 }

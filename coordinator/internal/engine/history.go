@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"sort"
 	"sync"
 
@@ -19,7 +20,7 @@ type history struct {
 	events  int             // in commits
 }
 
-// publish takes the events of one released batch over. It costs nothing while nobody watches.
+// publish tells of one released batch. It costs nothing while nobody watches.
 func (h *history) publish(events []queue.Event, oldest, newest int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -27,7 +28,7 @@ func (h *history) publish(events []queue.Event, oldest, newest int64) {
 	if h.watchers == 0 || len(events) == 0 {
 		return
 	}
-	h.commits = append(h.commits, events)
+	h.commits = append(h.commits, slices.Clone(events))
 	h.events += len(events)
 	for h.events > ringEvents && len(h.commits) > 1 {
 		h.events -= len(h.commits[0])

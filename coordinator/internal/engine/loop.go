@@ -113,6 +113,7 @@ func (l *loop) turn() {
 	if in.Released >= l.granted {
 		l.granted = 0
 	}
+	l.recycle()
 	effects := l.machine.Step(in)
 	for _, c := range l.gathered {
 		l.drop(c)
@@ -128,6 +129,18 @@ func (l *loop) turn() {
 	for _, cmd := range effects.Missing {
 		c := l.answered(cmd)
 		l.workers.Go(func() { l.lookAgain(l.ctx, c, stepped) })
+	}
+}
+
+// recycle hands the batches that have left back to the machine.
+func (l *loop) recycle() {
+	for {
+		select {
+		case b := <-l.spent:
+			l.machine.Recycle(b)
+		default:
+			return
+		}
 	}
 }
 

@@ -81,6 +81,10 @@ func (e *Engine) let(t *turn) {
 	if t.batch != nil {
 		e.gate.advance(t.batch.Head.Batch)
 		select {
+		case e.spent <- t.batch:
+		default: // the loop has enough of them
+		}
+		select {
 		case e.wake <- struct{}{}:
 		default: // it has been woken already
 		}

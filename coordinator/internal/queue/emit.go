@@ -4,10 +4,22 @@ package queue
 func (m *Machine) number() uint64 { return m.head.Batch + 1 }
 
 func (m *Machine) records() *Batch {
-	if m.batch == nil {
+	if m.batch != nil {
+		return m.batch
+	}
+	if n := len(m.spare); n > 0 {
+		m.batch, m.spare = m.spare[n-1], m.spare[:n-1]
+	} else {
 		m.batch = &Batch{}
 	}
 	return m.batch
+}
+
+// Recycle takes a batch back that its caller is done with, so that its slices serve again:
+// nobody may hold on to one. It need not be called.
+func (m *Machine) Recycle(b *Batch) {
+	b.reset()
+	m.spare = append(m.spare, b)
 }
 
 // emit appends an event; what the caller left out of e is taken from the task.

@@ -77,6 +77,7 @@ type Machine struct {
 
 	live       int
 	batch      *Batch
+	spare      []*Batch
 	dirty      []uint32
 	dirtyLines []*line
 	out        Effects
