@@ -87,7 +87,7 @@ type Task struct {
 	Spec     queue.Spec
 	Live     *queue.Live
 	Terminal *queue.Terminal
-	Attempts []queue.Attempt // by number, if Status.Spilled; ended attempts with records of their own
+	Attempts []queue.Attempt // by number, if Status.MayHaveAttempts; ended attempts with records of their own
 }
 
 // Query selects tasks: newest first, or by id if IDPrefix is set.

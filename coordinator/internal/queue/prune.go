@@ -19,7 +19,7 @@ func (m *Machine) prune(c *Prune) {
 			c.Deferred = append(c.Deferred, s)
 			continue
 		}
-		b.Prune = append(b.Prune, Pruned{Serial: s, ID: k.Spec.ID, Spilled: k.mayHaveAttempts()})
+		b.Prune = append(b.Prune, Pruned{Serial: s, ID: k.Spec.ID, Spilled: k.Status.MayHaveAttempts()})
 		m.gone[s] = m.number()
 		m.goners = append(m.goners, gonerSerial{m.number(), s})
 		l := m.touchLine(m.line(k.Spec.Queue))
@@ -32,10 +32,4 @@ func (m *Machine) prune(c *Prune) {
 		m.records().PruneEventsTo = min(c.EventsTo, m.head.Newest)
 		m.head.Oldest = m.records().PruneEventsTo + 1
 	}
-}
-
-// mayHaveAttempts tells whether attempt records of the task may exist: a late report can
-// write one for any task but one that completed at its first attempt.
-func (k *Known) mayHaveAttempts() bool {
-	return k.Status.Spilled || k.Status.Attempt > 1 || k.Status.State != Completed && k.Status.Attempt > 0
 }

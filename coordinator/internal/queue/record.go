@@ -60,7 +60,14 @@ type Status struct {
 	Uncounted  int32   // RATE_LIMITED and OVERLOADED failures in this run
 	Denied     int32   // AUTH and OUT_OF_CREDIT failures in this run
 	BackingOff bool    // SCHEDULED because of a failure, not of not_before
-	Spilled    bool    // attempt records of their own exist in the ledger
+	Spilled    bool    // the task outlived an attempt: records of their own exist in the ledger
+}
+
+// MayHaveAttempts tells whether attempt records of the task may be in the ledger. A report that
+// comes after the end writes one to settle its cost, which a task that completed at its only
+// attempt cannot have.
+func (s *Status) MayHaveAttempts() bool {
+	return s.Spilled || s.State.Terminal() && s.State != Completed && s.Attempt > 0
 }
 
 // Grant is what is kept of a lease: the part of a live record that a restart needs.
@@ -200,6 +207,28 @@ type Batch struct {
 	Prune         []Pruned
 	Deferred      []Serial // terminal tasks due for pruning that still have live dependents
 	PruneEventsTo int64    // drop events up to this sequence; 0: none
+}
+
+// mostKept bounds the slices that a recycled batch keeps, in elements: a burst should not be
+// paid for for ever.
+const mostKept = 4096
+
+// reset empties the batch for another use.
+func (b *Batch) reset() {
+	*b = Batch{
+		Specs: emptied(b.Specs), Live: emptied(b.Live), DropLive: emptied(b.DropLive), Terminal: emptied(b.Terminal),
+		DropTerminal: emptied(b.DropTerminal), Attempts: emptied(b.Attempts), Queues: emptied(b.Queues),
+		Events: emptied(b.Events), Prune: emptied(b.Prune), Deferred: emptied(b.Deferred),
+	}
+}
+
+// emptied gives the room of s, without what it held.
+func emptied[T any](s []T) []T {
+	if cap(s) > mostKept {
+		return nil
+	}
+	clear(s)
+	return s[:0]
 }
 
 // Pruned names a terminal task to be forgotten: spec, terminal record, attempts, deferral.

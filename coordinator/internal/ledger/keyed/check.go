@@ -194,7 +194,7 @@ func (c *checker) attempt(key, value []byte) error {
 		return err
 	case !ok:
 		return wrong("attempt %d of task serial %d, which is not there", k.Number, k.Serial)
-	case !statusOf(&t).Spilled:
+	case !statusOf(&t).MayHaveAttempts():
 		return wrong("attempt %d of task %q, which says that it has none stored", k.Number, idOf(&t))
 	}
 	return nil

@@ -85,7 +85,7 @@ func (r *reader) state(s queue.Serial, result bool, t *ledger.Task) (bool, error
 
 // history reads the attempts of a task that have records of their own.
 func (r *reader) history(s queue.Serial, t *ledger.Task) (err error) {
-	if !statusOf(t).Spilled {
+	if !statusOf(t).MayHaveAttempts() {
 		return nil
 	}
 	it, err := r.v.Iter(record.AppendAttemptKey(nil, s, 0), record.AppendAttemptKey(nil, s+1, 0))
