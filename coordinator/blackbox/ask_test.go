@@ -128,6 +128,17 @@ func (l *link) granted(t *testing.T, id string, attempt int32) *stintv1.Event {
 	return found
 }
 
+// held waits until the agent of a running task has confirmed its lease, which is to be seen by an extension. Until then a
+// lease that nobody holds goes back at no cost.
+func (l *link) held(t *testing.T, id string) {
+	t.Helper()
+	l.granted(t, id, 1)
+	first := l.get(t, id).GetStatus().GetLease().GetExpireTime().AsTime()
+	eventually(t, "an extension of the lease of "+id, func() bool {
+		return l.get(t, id).GetStatus().GetLease().GetExpireTime().AsTime().After(first)
+	})
+}
+
 // history is every event kept, up to what was the newest at the time of the call.
 func (l *link) history(t *testing.T) []*stintv1.Event {
 	t.Helper()

@@ -137,7 +137,7 @@ func TestWorkerPyLeaseOfAStoppedAgent(t *testing.T) {
 	slow := serveAPI(t, hanging(t))
 	agent := startAgent(t, c, slow.addr, "--drain", "1h")
 	l.submit(t, task("held"))
-	agent.says(`msg=granted`)
+	l.held(t, "held")
 	agent.signal(syscall.SIGTERM)
 	agent.says(`msg=draining`)
 	if code := agent.stop(); code != 0 {
@@ -155,7 +155,7 @@ func TestWorkerPyStaleLeaseIsTakenOver(t *testing.T) {
 	l := c.dial(t)
 	dying := startAgent(t, c, serveAPI(t, hanging(t)).addr, "--agent-id", "dying")
 	l.submit(t, task("orphan"))
-	dying.says(`msg=granted`)
+	l.held(t, "orphan")
 	dying.kill()
 	startAgent(t, c, serveAPI(t, nil).addr, "--agent-id", "heir")
 	s := l.completed(t, "orphan").GetStatus()

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -67,39 +65,54 @@ func bare(name string) string {
 
 // history is a running `stint-agent watch`.
 type history struct {
-	cmd   *exec.Cmd
-	out   io.ReadCloser
-	lines *bufio.Scanner
+	cmd    *exec.Cmd
+	events chan *event // closed at the end; then err says why
+	err    error
+	stop   context.CancelFunc
 }
 
+// history starts the watch, from the first event on.
 func (s *stage) history(ctx context.Context) (*history, error) {
+	ctx, stop := context.WithCancel(ctx)
 	cmd := exec.CommandContext(ctx, agentProgram, "watch", "--coordinator", s.coordinator, "--from", "0", "--output", "json")
 	cmd.Env, cmd.SysProcAttr, cmd.Stderr = ownEnvironment(), ownGroup(), os.Stderr
 	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
 	if err != nil {
+		stop()
 		return nil, err
 	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	return &history{cmd: cmd, out: out, lines: bufio.NewScanner(out)}, nil
+	h := &history{cmd: cmd, events: make(chan *event), stop: stop}
+	go func() {
+		defer close(h.events)
+		h.err = h.read(ctx, out)
+	}()
+	return h, nil
 }
 
-// next waits for an event.
-func (h *history) next() (*event, error) {
-	if !h.lines.Scan() {
-		return nil, errors.Join(errors.New("the watch ended"), h.lines.Err())
+// read hands on the events until the watch ends or nobody wants them.
+func (h *history) read(ctx context.Context, out io.Reader) error {
+	for lines := json.NewDecoder(out); ; {
+		e := &event{}
+		if err := lines.Decode(e); err != nil {
+			return fmt.Errorf("the watch ended: %w", err)
+		}
+		select {
+		case h.events <- e:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	e := &event{}
-	if err := json.Unmarshal(h.lines.Bytes(), e); err != nil {
-		return nil, fmt.Errorf("watch: %w: %s", err, h.lines.Text())
-	}
-	return e, nil
 }
 
+// close ends the watch.
 func (h *history) close() {
-	_ = h.cmd.Process.Kill() // it fails if the watch has ended
-	_ = h.cmd.Wait()         // it was killed, and says so
+	h.stop()
+	for range h.events { // until it is closed
+	}
+	_ = h.cmd.Wait() // it was killed, and says so
 }
 
 // board shows what happens, a line each.

@@ -65,24 +65,29 @@ func (s *stage) watch(ctx context.Context, agents map[string]*process) (moved st
 	}
 	defer history.close()
 	board := newBoard(len(leaves) + len(chapters) + 1)
+	var victim string
+	var midCall <-chan time.Time
 	for !board.complete() {
-		e, err := history.next()
-		if err != nil {
-			return "", fmt.Errorf("the tasks did not all complete: %w", errors.Join(err, ctx.Err()))
-		}
-		board.show(e)
-		if moved == "" && board.done >= killAfter && e.Kind == kindGranted {
-			moved = e.TaskID
-			if err := agents[e.AgentID].kill(); err != nil {
+		select {
+		case <-midCall:
+			if err := agents[victim].kill(); err != nil {
 				return "", err
 			}
-			board.note("kill -9 %s, in the middle of %s. Its lease ends when it has been silent for %s.", e.AgentID, e.TaskID, leaseTime)
+			board.note("kill -9 %s, in the middle of %s. Its lease ends when it has been silent for %s.", victim, moved, leaseTime)
+		case e, ok := <-history.events:
+			if !ok {
+				return "", fmt.Errorf("the tasks did not all complete: %w", errors.Join(history.err, ctx.Err()))
+			}
+			board.show(e)
+			if moved == "" && board.done >= killAfter && e.Kind == kindGranted {
+				moved, victim, midCall = e.TaskID, e.AgentID, time.After(callTime/2)
+			}
 		}
 	}
 	return moved, nil
 }
 
-// killAfter is how many tasks have completed before an agent is killed.
+// killAfter is how many tasks have completed before an agent is killed that begins the next.
 const killAfter = 3
 
 // close shows the results, and checks that the story was the one to be told.
