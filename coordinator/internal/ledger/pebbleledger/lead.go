@@ -71,6 +71,7 @@ func (l *Ledger) open(at vfs.FS, dir string, lock *pebble.Lock) (ledger.Identity
 		return ledger.Identity{}, fmt.Errorf("pebbleledger: folder %q: %w", dir, explain(err))
 	}
 	l.db = db
+	l.absent.fill(db)
 	return id, nil
 }
 

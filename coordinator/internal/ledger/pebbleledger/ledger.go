@@ -21,6 +21,7 @@ type Ledger struct {
 	lock    *pebble.Lock
 	db      *pebble.DB // nil before Lead and after Close
 	writer  keyed.Writer
+	absent  *absent
 	refused error // why a batch could not be written at all; final like a failure
 }
 
@@ -30,7 +31,7 @@ var _ ledger.Ledger = (*Ledger)(nil)
 func New(o Options) *Ledger {
 	o.CacheBytes = cmp.Or(o.CacheBytes, DefaultCache)
 	o.Logger = cmp.Or(o.Logger, slog.Default())
-	return &Ledger{o: o, failure: newFailure(&o)}
+	return &Ledger{o: o, failure: newFailure(&o), absent: newAbsent()}
 }
 
 // Commit is ledger.Ledger's. The wait must be called.
@@ -48,6 +49,9 @@ func (l *Ledger) Commit(b *queue.Batch) (func() error, error) {
 	if err != nil {
 		l.refused = fmt.Errorf("pebbleledger: batch %d: %w", b.Head.Batch, explain(err))
 		return nil, l.refused
+	}
+	for i := range b.Specs {
+		l.absent.add(b.Specs[i].ID)
 	}
 	w, err := l.apply(p, b.Head.Batch)
 	if err != nil {
@@ -119,6 +123,7 @@ func (l *Ledger) Close() error {
 	if l.db == nil {
 		return fmt.Errorf("pebbleledger: close: %w", ledger.ErrClosed)
 	}
+	l.absent.end()
 	db := l.db
 	l.db = nil
 	if err := l.failure.get(); err != nil {

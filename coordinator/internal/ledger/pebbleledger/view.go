@@ -58,6 +58,12 @@ func (l *Ledger) Load(ctx context.Context, to ledger.Receiver) error {
 
 // Get is ledger.Ledger's.
 func (l *Ledger) Get(ctx context.Context, k ledger.Keys) (f ledger.Found, err error) {
+	if len(k.IDs) > 0 && l.db != nil {
+		var none bool
+		if k, none = l.absent.prune(k); none {
+			return ledger.Found{IDs: make([]*ledger.Task, len(k.IDs))}, ctx.Err()
+		}
+	}
 	err = l.read("get", func(v keyed.View) error {
 		f, err = keyed.Get(ctx, v, k)
 		return err
