@@ -5,7 +5,7 @@
 //
 // Without a command it runs tasks: `stint-agent` and `stint-agent 5` are `stint-agent run` and `stint-agent run 5`. All
 // others speak to a coordinator and end: add, get, list, status, wait, explain, watch, cancel, retry, agents, drain, queue.
-// sandbox serves a stand-in for the API that tasks run against; version tells the version.
+// sandbox serves a stand-in for the API that tasks run against; bench measures a coordinator; version tells the version.
 //
 // # What is always true
 //
@@ -56,6 +56,7 @@ type cli struct {
 	Drain   drainCmd   `cmd:"" help:"Tell an agent to take no more work, finish what it has and end."`
 	Queue   queueCmd   `cmd:"" help:"List, show, pause and resume queues."`
 	Sandbox sandboxCmd `cmd:"" help:"Serve a stand-in for the API that tasks run against. There is no model behind it."`
+	Bench   benchCmd   `cmd:"" help:"Measure a coordinator: rates, latencies, memory, restarts."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
