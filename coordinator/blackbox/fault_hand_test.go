@@ -32,8 +32,9 @@ type hand struct {
 
 	instance  string
 	chance    *rand.Rand
+	ctx       context.Context // of run
 	works     sync.WaitGroup
-	finished  chan *holding
+	finished  chan finish
 	held      map[string]*holding
 	running   int
 	ledger    string // of the newest welcome
@@ -51,14 +52,21 @@ type holding struct {
 	sent   time.Time
 }
 
+// finish is the end of a work.
+type finish struct {
+	x      *holding
+	report *stintv1.Report
+}
+
 // newHand makes one with a name; run starts it.
 func newHand(t *testing.T, c *coordinator, id string, slots int, b *book, r *rand.Rand) *hand {
 	return &hand{t: t, id: id, addr: c.grpc, slots: slots, book: b, chance: apart(r),
-		instance: "i" + strconv.FormatUint(r.Uint64(), 36), finished: make(chan *holding, slots), held: map[string]*holding{}}
+		instance: "i" + strconv.FormatUint(r.Uint64(), 36), finished: make(chan finish, slots), held: map[string]*holding{}}
 }
 
 // run works until ctx ends, stream after stream. It returns after all that it started.
 func (h *hand) run(ctx context.Context) {
+	h.ctx = ctx
 	defer h.works.Wait()
 	for ctx.Err() == nil {
 		h.stream(ctx)
@@ -76,10 +84,16 @@ func (h *hand) idle(ctx context.Context, until <-chan time.Time) {
 			return
 		case <-until:
 			return
-		case <-h.finished:
-			h.running--
+		case f := <-h.finished:
+			h.finish(f)
 		}
 	}
+}
+
+// finish makes the report of a work due, if it gave one.
+func (h *hand) finish(f finish) {
+	h.running--
+	f.x.report = f.report
 }
 
 // stream is one stream, from the dial to whatever ends it.
@@ -148,9 +162,9 @@ func (h *hand) talk(ctx context.Context, messages <-chan *stintv1.SessionRespons
 			if m.GetHeartbeatAck() != nil {
 				unanswered = 0
 			}
-			h.take(ctx, m, say)
-		case <-h.finished:
-			h.running--
+			h.take(m, say)
+		case f := <-h.finished:
+			h.finish(f)
 		case <-beats.C:
 			if unanswered++; unanswered > 2 || !welcomed {
 				return
@@ -192,7 +206,7 @@ func (h *hand) beat() *stintv1.Heartbeat {
 	return b
 }
 
-func (h *hand) take(ctx context.Context, m *stintv1.SessionResponse, say *stintv1.SessionRequest) {
+func (h *hand) take(m *stintv1.SessionResponse, say *stintv1.SessionRequest) {
 	for _, ack := range m.GetReportAcks() {
 		if x := h.held[ack.GetLeaseId()]; x != nil && x.report != nil {
 			h.book.ack(h.t, x.lease, x.report, ack)
@@ -206,25 +220,26 @@ func (h *hand) take(ctx context.Context, m *stintv1.SessionResponse, say *stintv
 		}
 	}
 	for _, lease := range m.GetGrants() {
-		h.start(ctx, lease)
+		h.start(lease)
 		say.Heartbeat = h.beat()
 	}
 }
 
 // start runs a lease. The work outlives the stream that brought it, but not the hand.
-func (h *hand) start(_ context.Context, lease *stintv1.Lease) {
+func (h *hand) start(lease *stintv1.Lease) {
 	h.granted++
-	ctx, cancel := context.WithCancel(h.t.Context())
+	ctx, cancel := context.WithCancel(h.ctx)
 	x := &holding{lease: lease, ledger: h.ledger, cancel: cancel}
 	h.held[lease.GetLeaseId()] = x
 	h.running++
 	h.works.Go(func() {
 		defer cancel()
-		report := h.work(ctx, lease)
-		h.finished <- x
-		_ = report
+		h.finished <- finish{x, h.work(ctx, lease)}
 	})
 }
+
+// oneCall keeps no connection, so that nothing of it is left at the end of a test.
+var oneCall = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 // caller gives a work that makes one call to an API of the grind dialect, as an agent does.
 func caller(api string) func(context.Context, *stintv1.Lease) *stintv1.Report {
@@ -256,7 +271,7 @@ func grind(ctx context.Context, api string, lease *stintv1.Lease) (*stintv1.Resu
 	}
 	req.Header.Set("Idempotency-Key", lease.GetTask().GetId())
 	req.Header.Set("Stint-Attempt", strconv.Itoa(int(lease.GetAttempt())))
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := oneCall.Do(req)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -75,6 +75,13 @@ func (w *watcher) take(events []*stintv1.Event) {
 	w.grown = make(chan struct{})
 }
 
+// seen is all so far, not to be changed.
+func (w *watcher) seen() []*stintv1.Event {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.events
+}
+
 // until waits for enough, which is told all so far.
 func (w *watcher) until(ctx context.Context, t *testing.T, what string, enough func([]*stintv1.Event) bool) {
 	t.Helper()
