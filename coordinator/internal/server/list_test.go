@@ -151,10 +151,19 @@ func TestPageTokens(t *testing.T) {
 	}
 	conn, _ := served(t, f, time.Minute)
 	c := stintv1.NewTaskServiceClient(conn)
-	for _, token := range []string{"?", "dA", listAgents.token([]byte("x")), cancelTasks.token([]byte("x")), listTasks.token([]byte("of another filter"))} {
+	asked := false
+	f.list = func(ledger.Query) ([]*engine.Task, []byte, error) {
+		asked = true
+		return nil, nil, fmt.Errorf("x: %w", ledger.ErrCursor)
+	}
+	other := listTasks.token([]byte("of another filter"))
+	for _, token := range []string{"?", "dA", listAgents.token([]byte("x")), cancelTasks.token([]byte("x")), other} {
 		_, err := c.ListTasks(t.Context(), &stintv1.ListTasksRequest{PageToken: token})
 		if got := read(t, err); got.reason != "PAGE_TOKEN_INVALID" || !slices.Equal(got.fields, []string{"page_token"}) {
 			t.Errorf("%q: %v", token, err)
+		}
+		if asked != (token == other) {
+			t.Errorf("%q: the engine was asked: %v", token, asked)
 		}
 	}
 	if listTasks.token(nil) != "" {
