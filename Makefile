@@ -167,3 +167,47 @@ lint-gen: $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_GO_GRPC) vendor-proto
 .PHONY: lint-go
 lint-go: $(GOLANGCI_LINT)
 	$(GOLANGCI_LINT) run
+
+## Measuring
+
+BENCHSTAT_VERSION := v0.0.0-20260908200009-22c9c6c9d4da
+BENCHSTAT         := $(TOOLS)/benchstat@$(BENCHSTAT_VERSION)/benchstat
+
+$(BENCHSTAT):
+	$(call install,golang.org/x/perf/cmd/benchstat@$(BENCHSTAT_VERSION))
+
+# Where the benches make their temporary data: it has to lie on a disk, and the system's own folder for
+# such things often lies in memory.
+BENCH_DIR := $(CURDIR)/.demo
+
+# Which rows to run, separated by commas: make bench ROWS=throughput,latency. Empty: all.
+ROWS :=
+
+bench = mkdir -p $(BENCH_DIR) && bin/stint-agent$(EXE) bench $(1) --data-dir $(BENCH_DIR) $(if $(ROWS),--row $(ROWS))
+
+.PHONY: bench
+bench: build ## measure a small table of rates, times and costs, in less than five minutes
+	@$(call bench,quick)
+
+# Each result is kept as soon as it is there; `bin/stint-agent bench table FILE` prints the table again.
+.PHONY: bench-full
+bench-full: build ## measure the whole table under its conditions, five times each; takes hours
+	@$(call bench,full) --save $(BENCH_DIR)/bench-full.jsonl
+
+# The micro-benchmarks that bench-compare runs, how often, and how long each.
+BENCH_PACKAGES := ./coordinator/internal/queue ./coordinator/internal/server ./coordinator/internal/ledger/pebbleledger
+BENCH_COUNT    := 6
+BENCH_TIME     := 300ms
+
+# The two states take turns, so that a slow minute of the machine hits both.
+.PHONY: bench-compare
+bench-compare: $(BENCHSTAT) ## compare the micro-benchmarks with those of a commit: make bench-compare BASE=main
+	@[ -n "$(BASE)" ] || { echo "bench-compare: name the commit to compare with: make bench-compare BASE=main"; exit 1; }
+	@mkdir -p $(BENCH_DIR); old=$$(mktemp -d $(BENCH_DIR)/compare.XXXXXX) && trap 'rm -rf "$$old"' EXIT && \
+	mkdir "$$old/tree" && git archive "$(BASE)" | tar -x -C "$$old/tree" && \
+	run() { go test -run '^$$' -bench . -benchmem -benchtime $(BENCH_TIME) $(BENCH_PACKAGES); } && \
+	for i in $$(seq $(BENCH_COUNT)); do \
+		echo "run $$i of $(BENCH_COUNT)" >&2; \
+		(cd "$$old/tree" && run) >> "$$old/base" && run >> "$$old/now" || exit 1; \
+	done && \
+	$(BENCHSTAT) base="$$old/base" now="$$old/now"
