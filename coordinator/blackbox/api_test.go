@@ -70,3 +70,22 @@ func hanging(t *testing.T) http.HandlerFunc {
 		}
 	}
 }
+
+// held answers no call before the channel is closed.
+func held(until <-chan struct{}) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-until:
+			_, _ = io.WriteString(w, `{"result":"done"}`)
+		case <-r.Context().Done():
+		}
+	}
+}
+
+// closing answers no call, and tells when one was closed by its caller.
+func closing(closed chan<- struct{}) http.HandlerFunc {
+	return func(_ http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+		closed <- struct{}{}
+	}
+}

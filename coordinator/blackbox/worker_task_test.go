@@ -45,10 +45,7 @@ func TestWorkerPyRequestTimeout(t *testing.T) {
 	c := startCoordinator(t)
 	l := c.dial(t)
 	closed := make(chan struct{}, 1)
-	startAgent(t, c, serveAPI(t, func(_ http.ResponseWriter, r *http.Request) {
-		<-r.Context().Done()
-		closed <- struct{}{}
-	}).addr)
+	startAgent(t, c, serveAPI(t, closing(closed)).addr)
 	l.submit(t, task("slow", timeout(time.Second)))
 	s := l.endedAs(t, "slow", stintv1.TaskState_TASK_STATE_FAILED).GetStatus()
 	if f := s.GetFailure(); f.GetFailureClass() != stintv1.FailureClass_FAILURE_CLASS_TIMEOUT || len(s.GetAttempts()) != 1 {
