@@ -60,7 +60,7 @@ func seed(t testing.TB) uint64 {
 type life struct {
 	*engine.Engine
 	t     *testing.T
-	disk  *vfs.MemFS
+	disk  *vfs.MemFS // to crash; nil if the ledger lies elsewhere
 	gate  *gate
 	store *pebbleledger.Ledger
 	end   context.CancelFunc
@@ -82,18 +82,25 @@ func open(fs vfs.FS) *pebbleledger.Ledger {
 // start begins a life on a disk; change may alter its settings.
 func start(t *testing.T, disk *vfs.MemFS, change ...func(*engine.Config)) *life {
 	t.Helper()
+	l := startOn(t, open(disk), change...)
+	l.disk = disk
+	return l
+}
+
+// startOn begins a life on any ledger.
+func startOn(t *testing.T, store *pebbleledger.Ledger, change ...func(*engine.Config)) *life {
+	t.Helper()
 	c := config()
 	for _, f := range change {
 		f(&c)
 	}
-	store := open(disk)
 	g := &gate{Ledger: store, t: t}
 	e, err := engine.New(c, g)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, end := context.WithCancel(context.Background())
-	l := &life{Engine: e, t: t, disk: disk, gate: g, store: store, end: end, ended: make(chan error, 1)}
+	l := &life{Engine: e, t: t, gate: g, store: store, end: end, ended: make(chan error, 1)}
 	go func() { l.ended <- e.Run(ctx) }()
 	select {
 	case <-e.Active():
