@@ -39,10 +39,10 @@ func (a *Admission) Spec(t *stintv1.Task) (queue.Spec, error) {
 		}
 		return queue.Spec{}, plain(violated(v.ToProto().GetViolations()))
 	}
-	if err := checkInput("", t); err != nil {
-		return queue.Spec{}, plain(err)
+	if inputSize(t) > maxTaskInput {
+		return queue.Spec{}, plain(inputTooLarge("", t))
 	}
-	if faults := checkTask("", t); len(faults) > 0 {
+	if faults := checkTask(t); len(faults) > 0 {
 		return queue.Spec{}, plain(invalidFields(faults))
 	}
 	fillIn(t)

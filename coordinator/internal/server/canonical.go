@@ -24,6 +24,7 @@ func digest(parts ...[]byte) (d queue.Digest) {
 	for _, p := range parts {
 		h.Write(p)
 	}
-	copy(d[:], h.Sum(nil))
+	var sum [sha256.Size]byte
+	copy(d[:], h.Sum(sum[:0]))
 	return d
 }

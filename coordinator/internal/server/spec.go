@@ -20,10 +20,13 @@ func (g *ids) specs(tasks []*stintv1.Task, path func(i int) string) (specs []que
 		if t == nil {
 			t = &stintv1.Task{}
 		}
-		if err := checkInput(path(i), t); err != nil {
-			return nil, nil, err
+		if inputSize(t) > maxTaskInput {
+			return nil, nil, inputTooLarge(path(i), t)
 		}
-		if faults = append(faults, checkTask(path(i), t)...); len(faults) > 0 {
+		for _, f := range checkTask(t) {
+			faults = append(faults, fault{path(i) + "." + f.path, f.text})
+		}
+		if len(faults) > 0 {
 			continue
 		}
 		if generated[i] = t.GetId() == ""; generated[i] {
@@ -42,35 +45,41 @@ func (g *ids) specs(tasks []*stintv1.Task, path func(i int) string) (specs []que
 	return specs, generated, nil
 }
 
-// checkInput bounds what a task brings to its API.
-func checkInput(path string, t *stintv1.Task) error {
-	n := len(t.GetInstruction()) + proto.Size(t.GetParameters())
-	if n <= maxTaskInput {
-		return nil
-	}
-	return refuseField(stintv1.ErrorReason_ERROR_REASON_REQUEST_TOO_LARGE, path,
-		"instruction and parameters have %d bytes encoded, %d are allowed; shorten them", n, maxTaskInput)
+// inputSize is what a task brings to its API, in bytes.
+func inputSize(t *stintv1.Task) int {
+	return len(t.GetInstruction()) + proto.Size(t.GetParameters())
 }
 
-// checkTask looks for what the rules in the contract cannot say.
-func checkTask(path string, t *stintv1.Task) []fault {
-	faults := checkStruct(path+".parameters", t.GetParameters())
-	faults = append(faults, checkTime(path+".not_before", t.GetNotBefore())...)
-	faults = append(faults, checkTime(path+".expire_time", t.GetExpireTime())...)
-	faults = append(faults, checkSpan(path+".attempt_timeout", t.GetAttemptTimeout())...)
-	faults = append(faults, checkSpan(path+".retry.initial_backoff", t.GetRetry().GetInitialBackoff())...)
-	faults = append(faults, checkSpan(path+".retry.max_backoff", t.GetRetry().GetMaxBackoff())...)
+func inputTooLarge(path string, t *stintv1.Task) error {
+	return refuseField(stintv1.ErrorReason_ERROR_REASON_REQUEST_TOO_LARGE, path,
+		"instruction and parameters have %d bytes encoded, %d are allowed; shorten them", inputSize(t), maxTaskInput)
+}
+
+// checkTask looks for what the rules in the contract cannot say; paths begin below the task.
+func checkTask(t *stintv1.Task) []fault {
+	faults := checkStruct("parameters", t.GetParameters())
+	faults = append(faults, checkTime("not_before", t.GetNotBefore())...)
+	faults = append(faults, checkTime("expire_time", t.GetExpireTime())...)
+	faults = append(faults, checkSpan("attempt_timeout", t.GetAttemptTimeout())...)
+	faults = append(faults, checkSpan("retry.initial_backoff", t.GetRetry().GetInitialBackoff())...)
+	faults = append(faults, checkSpan("retry.max_backoff", t.GetRetry().GetMaxBackoff())...)
 	if t.NotBefore != nil && t.ExpireTime != nil && instant(t.ExpireTime) <= instant(t.NotBefore) {
-		faults = append(faults, fault{path + ".expire_time", "must be after not_before; raise it or drop not_before"})
+		faults = append(faults, fault{"expire_time", "must be after not_before; raise it or drop not_before"})
 	}
-	seen := map[string]string{}
-	for i, r := range t.GetRequires() {
+	return append(faults, checkRequires(t.GetRequires())...)
+}
+
+// checkRequires refuses what no agent can have.
+func checkRequires(requires []string) (faults []fault) {
+	for i, r := range requires {
 		key, value, _ := strings.Cut(r, "=")
-		if other, ok := seen[key]; ok && other != value {
-			faults = append(faults, fault{fmt.Sprintf("%s.requires[%d]", path, i),
-				fmt.Sprintf("asks %s for two values, which no agent can have; drop one", key)})
+		for _, other := range requires[:i] {
+			if k, v, _ := strings.Cut(other, "="); k == key && v != value {
+				faults = append(faults, fault{fmt.Sprintf("requires[%d]", i),
+					fmt.Sprintf("asks %s for two values, which no agent can have; drop one", key)})
+				break
+			}
 		}
-		seen[key] = value
 	}
 	return faults
 }
