@@ -246,3 +246,15 @@ func TestReadingIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// Places are counted on from one another; however they are asked for, they are the same.
+func TestPlacesAreTheSameInAnyOrder(t *testing.T) {
+	data := []byte("ab\u00fcc\n\nd\u20ac\u20acef\n")
+	at := []int{0, 5, 2, 6, 7, 15, 11, 0, 14, 4, 99, 1}
+	one := &text{file: "f", data: data, first: 1}
+	for _, i := range at {
+		if got, want := one.place(i), (&text{file: "f", data: data, first: 1}).place(i); got != want {
+			t.Errorf("offset %d is at %v, want %v", i, got, want)
+		}
+	}
+}

@@ -10,8 +10,9 @@ import (
 type text struct {
 	file  string
 	data  []byte
-	first int   // number of the first line
-	ends  []int // where each line ends, found when first asked for
+	first int                             // number of the first line
+	ends  []int                           // where each line ends, found when first asked for
+	last  struct{ start, at, column int } // the place given last, to count on from: a line may be the whole file
 }
 
 // place gives the place of an offset into data.
@@ -30,7 +31,23 @@ func (t *text) place(at int) Place {
 	if line > 0 {
 		start = t.ends[line-1] + 1
 	}
-	return Place{File: t.file, Line: t.first + line, Column: 1 + utf8.RuneCount(t.data[start:at])}
+	return Place{File: t.file, Line: t.first + line, Column: t.column(start, at)}
+}
+
+// column counts the characters from the start of a line, or from the place given last if that
+// is in the same line.
+func (t *text) column(start, at int) int {
+	l := &t.last
+	switch {
+	case l.column == 0 || l.start != start:
+		l.column = 1 + utf8.RuneCount(t.data[start:at])
+	case at >= l.at:
+		l.column += utf8.RuneCount(t.data[l.at:at])
+	default:
+		l.column -= utf8.RuneCount(t.data[at:l.at])
+	}
+	l.start, l.at = start, at
+	return l.column
 }
 
 var newline = []byte{'\n'}
