@@ -100,6 +100,13 @@ func (b *book) ack(t *testing.T, lease *stintv1.Lease, report *stintv1.Report, a
 	}
 }
 
+// acknowledged is how many tasks have a result that was acknowledged to an agent of the test.
+func (b *book) acknowledged() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.recorded)
+}
+
 // pick gives a task that was acknowledged, chosen by n; "" if there is none yet.
 func (b *book) pick(n int) string {
 	b.mu.Lock()

@@ -143,6 +143,7 @@ func restartGrace(t *testing.T, away time.Duration) {
 		k.let(id)
 	}
 	w.counts(ctx, t, "all completed", graceLeases, ofKind(completedEvent))
+	eventually(t, "an ack of every report", func() bool { return b.acknowledged() >= graceLeases })
 	endWatch()
 	watching.Wait()
 	for id, f := range judge(t, c, l, b) {
