@@ -61,8 +61,9 @@ func (r *reading) plan(a Admission, now queue.Instant) *Plan {
 	p := &Plan{reading: r, now: now, byID: map[string]int{}, missing: map[string][]int{}, existed: map[string]bool{}}
 	r.oldestFirst()
 	r.complete()
-	for _, d := range r.definitions {
+	for i, d := range r.definitions {
 		p.add(d, a)
+		r.definitions[i] = nil // what is kept of it is in the plan
 	}
 	p.link()
 	p.cycles()
