@@ -247,7 +247,7 @@ func (w *world) drawQueues() []string {
 func (w *world) drawAcquire() (Command, Command) {
 	a := &Acquire{
 		Agent:   w.drawAgent(),
-		Request: rapid.SampledFrom([]string{"", "", "r1", "r2"}).Draw(w.t, "request"),
+		Request: rapid.SampledFrom([]string{"", "", "r1", "r1", "r1", "r2"}).Draw(w.t, "request"),
 		Max:     rapid.IntRange(1, 3).Draw(w.t, "max"),
 		Length:  rapid.SampledFrom([]time.Duration{5 * time.Second, 20 * time.Second}).Draw(w.t, "length"),
 		Wait:    rapid.SampledFrom([]time.Duration{0, 0, 4 * time.Second, 20 * time.Second}).Draw(w.t, "wait"),

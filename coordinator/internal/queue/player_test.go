@@ -57,7 +57,7 @@ func (p *player) step(cs ...Command) {
 	before := p.book.head.Batch
 	for _, c := range cs {
 		switch c.(type) {
-		case *Submit, *Import:
+		case *Submit, *Import, *Rerun:
 			p.book.look(c)
 		}
 	}
