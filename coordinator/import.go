@@ -34,7 +34,7 @@ func (i *importing) run(c *console) error {
 	if err != nil {
 		return err
 	}
-	plan := transfer.Load(i.Files, rules, queue.Instant(time.Now().UnixMicro()))
+	plan := transfer.Load(ctx, i.Files, rules, queue.Instant(time.Now().UnixMicro()))
 	checked := i.check(ctx, plan, logger)
 	if err := plan.Notes(c.Out); err != nil {
 		return err

@@ -42,7 +42,7 @@ func sample(t testing.TB, name string) *Plan {
 		t.Fatal(err)
 	}
 	names = slices.DeleteFunc(names, func(n string) bool { return n == "want.txt" })
-	return Load(names, admission(t), noon)
+	return Load(t.Context(), names, admission(t), noon)
 }
 
 // Every shape of file, and every fault, with all that people are told of it.

@@ -130,7 +130,7 @@ func TestImportingTwiceAddsNothing(t *testing.T) {
 // sampleHere loads the sample that the test has loaded before.
 func sampleHere(t *testing.T) *Plan {
 	t.Helper()
-	return Load([]string{"queue.json"}, admission(t), noon)
+	return Load(t.Context(), []string{"queue.json"}, admission(t), noon)
 }
 
 func TestImportIntoPebbleOutlivesTheProcess(t *testing.T) {
@@ -198,7 +198,7 @@ func TestDependencyMayStandInTheLedger(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return Load([]string{file}, admission(t), noon)
+		return Load(t.Context(), []string{file}, admission(t), noon)
 	}
 	write(t, load(`{"tasks": [{"id": "a", "prompt": "One"}]}`), l)
 	child := load(`{"tasks": [{"id": "b", "prompt": "Two", "depends_on": ["a"]}]}`)
@@ -256,5 +256,15 @@ func TestPlacesAreTheSameInAnyOrder(t *testing.T) {
 		if got, want := one.place(i), (&text{file: "f", data: data, first: 1}).place(i); got != want {
 			t.Errorf("offset %d is at %v, want %v", i, got, want)
 		}
+	}
+}
+
+func TestReadingEndsWhenNobodyWaitsForIt(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	t.Chdir(filepath.Join("testdata", "queue_and_log"))
+	p := Load(ctx, []string{"queue.json", "execution_log.jsonl"}, admission(t), noon)
+	if err := p.Err(); err == nil || !strings.Contains(err.Error(), "reading ended here: context canceled") {
+		t.Errorf("error %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -38,9 +39,10 @@ type planned struct {
 }
 
 // Load reads files and puts together what they say. now is the time of the import. What is
-// wrong is told by Err.
-func Load(files []string, a Admission, now queue.Instant) *Plan {
+// wrong is told by Err; that ctx ended before all was read is a fault like any.
+func Load(ctx context.Context, files []string, a Admission, now queue.Instant) *Plan {
 	r := newReading()
+	r.ended = ctx.Err
 	for _, f := range files {
 		r.file(f)
 	}

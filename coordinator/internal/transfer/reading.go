@@ -26,6 +26,7 @@ type reading struct {
 	unused      tally                  // keys that nothing became of
 	endpoints   []string               // api_endpoint of each queue
 	alone       int                    // tasks with parallel_safe false
+	ended       func() error           // why nobody waits for this any more, or nil
 	files       []Read
 	content     int // bytes of JSON that definitions and records were made of
 }
@@ -39,7 +40,8 @@ type Read struct {
 
 func newReading() *reading {
 	return &reading{
-		logs: map[string]*record{}, lists: map[string]*record{},
+		ended: func() error { return nil },
+		logs:  map[string]*record{}, lists: map[string]*record{},
 		spare: map[string]*definition{}, faulty: map[string]bool{},
 	}
 }
@@ -109,9 +111,11 @@ func (r *reading) wrong(t *text, bad *badJSON) {
 	}
 }
 
-// full tells that more was found than one import takes, and that reading must end.
+// full tells that reading must end: more was found than one import takes, or nobody waits for it.
 func (r *reading) full(at Place) bool {
 	switch {
+	case r.ended() != nil:
+		r.lost(at, "reading ended here: %v", r.ended())
 	case max(len(r.definitions), len(r.logs), len(r.lists)) >= maxTasks:
 		r.lost(at, "more than %d tasks; import them in several parts, parents first", maxTasks)
 	case r.content > maxContent:
