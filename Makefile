@@ -82,10 +82,6 @@ demo: $(DEMO) ## run a dozen tasks, kill an agent on the way, show the results; 
 up: $(DEMO) ## run the same coordinator, agents and stand-in API until Ctrl-C, to try things out
 	@$(DEMO) -up
 
-.PHONY: idle
-idle: $(DEMO) ## print what an idle coordinator and an idle agent cost
-	@$(DEMO) -idle
-
 .PHONY: tools
 tools: $(GRPCURL) ## build the pinned grpcurl
 	@echo $(GRPCURL)
@@ -184,6 +180,10 @@ BENCH_DIR := $(CURDIR)/.demo
 ROWS :=
 
 bench = mkdir -p $(BENCH_DIR) && bin/stint-agent$(EXE) bench $(1) --data-dir $(BENCH_DIR) $(if $(ROWS),--row $(ROWS))
+
+.PHONY: idle
+idle: build ## print what an idle coordinator and an idle agent cost
+	@$(call bench,idle --spawn)
 
 .PHONY: bench
 bench: build ## measure a small table of rates, times and costs, in less than five minutes

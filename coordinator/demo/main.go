@@ -3,7 +3,6 @@
 //
 //	demo          one agent is killed (-9) in the middle of a task; the task moves to the other. Ends by itself.
 //	demo -up      the same parts, left running until Ctrl-C, with commands to try.
-//	demo -idle    what a coordinator and an agent cost that have nothing to do (Linux).
 //
 // It is run by make, from the top of the tree, after the programs were built into bin/. All it knows of a task it is told
 // by these programs: it speaks no protocol of its own. What it leaves, logs and data, is in .demo/.
@@ -31,14 +30,10 @@ const folder = ".demo"
 
 func main() {
 	up := flag.Bool("up", false, "leave everything running until Ctrl-C")
-	idle := flag.Bool("idle", false, "print what idle processes cost")
 	flag.Parse()
 	show := story
-	switch {
-	case *up:
+	if *up {
 		show = stay
-	case *idle:
-		show = measure
 	}
 	if err := run(show); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
