@@ -37,7 +37,7 @@ func TestStaleLookUpOfAnAttemptWrittenTwice(t *testing.T) {
 	seen := b.head.Batch
 	first := late(4)
 	b.look(first)
-	step(seen, 5*time.Second, first)
+	step(seen-1, 5*time.Second, first) // written again before its first batch is settled
 	step(seen, 5*time.Second)
 	step(seen, 5*time.Second, stale)
 	if a := b.attempts[AttemptKey{1, 1}]; a.Cost != 4 {

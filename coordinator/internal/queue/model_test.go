@@ -108,6 +108,9 @@ func (w *world) commit() {
 	if err := w.durable.fold(w.flying[0].batch); err != nil {
 		w.t.Fatal(err)
 	}
+	if w.chance(50, "recycle") {
+		w.machine.Recycle(w.flying[0].batch) // the twin always makes new ones
+	}
 	w.committed, w.flying = w.flying[0].ref, w.flying[1:]
 }
 
@@ -168,6 +171,8 @@ func (w *world) step(orders []*order) {
 	}
 	out, same := w.machine.Step(in), w.twin.Step(twin)
 	w.t.Logf("%s", describe(in, &out))
+	tidy(out.Batch)
+	tidy(same.Batch)
 	if !reflect.DeepEqual(out, same) {
 		w.t.Fatalf("two machines differ (D7):\n%+v\n%+v", out, same)
 	}
@@ -188,6 +193,19 @@ func (w *world) step(orders []*order) {
 	}
 	w.checkNext()
 	w.note(orders, &out)
+}
+
+// tidy makes slices that are only empty nil, as those of a batch that was not recycled are.
+func tidy(b *Batch) {
+	if b == nil {
+		return
+	}
+	v := reflect.ValueOf(b).Elem()
+	for i := range v.NumField() {
+		if f := v.Field(i); f.Kind() == reflect.Slice && f.Len() == 0 {
+			f.SetZero()
+		}
+	}
 }
 
 func describe(in Input, out *Effects) string {
