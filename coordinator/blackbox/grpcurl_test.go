@@ -31,7 +31,7 @@ func curl(t *testing.T, c *coordinator, body, method string, flags ...string) ou
 	return command{name: grpcurl(t), args: append(args, "-d", body, c.grpc, method)}.run(t)
 }
 
-// answer is curl for a call that must succeed, with its answer read as people read it.
+// answer is curl for a call that must succeed, with its answer read as people read it; of a stream, the first message.
 func answer(t *testing.T, c *coordinator, body, method string) map[string]any {
 	t.Helper()
 	out := curl(t, c, body, method)
@@ -39,7 +39,7 @@ func answer(t *testing.T, c *coordinator, body, method string) map[string]any {
 		t.Fatalf("%s %s: exit %d: %s", method, body, out.code, out.stderr)
 	}
 	var got map[string]any
-	if err := json.Unmarshal([]byte(out.stdout), &got); err != nil {
+	if err := json.NewDecoder(strings.NewReader(out.stdout)).Decode(&got); err != nil {
 		t.Fatalf("%s answered %q: %v", method, out.stdout, err)
 	}
 	return got
