@@ -20,8 +20,10 @@ type load struct {
 	// ctx bounds all calls; pace is the time between two batches of a submitter.
 	ctx  context.Context
 	pace time.Duration
-	stop chan struct{} // closed: submit no more
-	wg   sync.WaitGroup
+	// meddles is the chance of a cancel after each batch, and of a retry.
+	meddles float64
+	stop    chan struct{} // closed: submit no more
+	wg      sync.WaitGroup
 }
 
 // Bounds of the mix.
@@ -29,14 +31,13 @@ const (
 	loadBatch    = 5                      // tasks a call, at most
 	loadCall     = 5 * time.Second        // of one call, before it counts as unknown
 	loadBackoff  = 100 * time.Millisecond // before a retry of a failed attempt
-	cancelChance = 0.10
-	retryChance  = 0.10
+	meddleChance = 0.10                   // of a cancel after each batch, and of a retry
 	parentChance = 0.3
 	repeatChance = 0.5 // to repeat a submit of unknown outcome until it is known
 )
 
 func newLoad(ctx context.Context, l *link, b *book, pace time.Duration) *load {
-	return &load{l: l, book: b, ctx: ctx, pace: pace, stop: make(chan struct{})}
+	return &load{l: l, book: b, ctx: ctx, pace: pace, meddles: meddleChance, stop: make(chan struct{})}
 }
 
 // start starts submitters, each with its own choices.
@@ -114,11 +115,11 @@ func (x *load) submit(tasks []*stintv1.Task, r *rand.Rand) error {
 func (x *load) meddle(r *rand.Rand) {
 	ctx, cancel := context.WithTimeout(x.ctx, loadCall)
 	defer cancel()
-	if id := x.book.pick(1 + r.IntN(50)); id != "" && r.Float64() < cancelChance {
+	if id := x.book.pick(1 + r.IntN(50)); id != "" && r.Float64() < x.meddles {
 		x.book.change(x.book.cancelled, id)
 		_, _ = x.l.tasks.CancelTask(ctx, &stintv1.CancelTaskRequest{TaskId: id, Reason: "chance"}, patient)
 	}
-	if id := x.book.pick(1 + r.IntN(50)); id != "" && r.Float64() < retryChance {
+	if id := x.book.pick(1 + r.IntN(50)); id != "" && r.Float64() < x.meddles {
 		x.book.change(x.book.retried, id)
 		_, _ = x.l.tasks.RetryTask(ctx, &stintv1.RetryTaskRequest{TaskId: id}, patient)
 	}

@@ -25,6 +25,8 @@ type relay struct {
 	// down and up are asked about each message, from and to the coordinator; false drops it. nil passes all. number counts
 	// the messages of a call in that direction, from 1. A unary call whose answer is dropped ends with UNAVAILABLE.
 	down, up func(method string, number int, message []byte) bool
+	// snap, if set, is asked at each message from the coordinator whether the call breaks there.
+	snap func(method string) bool
 }
 
 // raw passes messages as the bytes that they are.
@@ -104,6 +106,8 @@ func (r *relay) pass(_ any, client grpc.ServerStream) error {
 			return err
 		}
 		switch {
+		case r.snap != nil && r.snap(method):
+			return status.Error(codes.Unavailable, "relay: the call was broken off")
 		case r.down == nil || r.down(method, n, m):
 			if err := client.SendMsg(&m); err != nil {
 				return err
