@@ -21,7 +21,8 @@
 // A folder whose manifest is gone but whose data is there, a log with a hole, a table with a
 // wrong checksum, an unknown format: each is an error of Lead, Load or a read, with the file
 // where Pebble names it. Opening deletes nothing then (D6). A torn tail of the newest log
-// looks like any crash: what was read of it is logged.
+// looks like any crash: what was read of it is logged. It is taken for one only if no later
+// chunk of that log tells that more had been synced.
 //
 // # Verify
 //

@@ -20,7 +20,8 @@ func explain(err error) error {
 	switch {
 	case err == nil, errors.Is(err, ledger.ErrCorrupt), errors.Is(err, ledger.ErrFormat):
 		return err
-	case pebble.IsCorruptionError(err), errors.Is(err, pebble.ErrDBNotPristine):
+	case pebble.IsCorruptionError(err), errors.Is(err, pebble.ErrDBNotPristine),
+		strings.Contains(err.Error(), "object size mismatch"): // a table that was cut off
 		return fmt.Errorf("%w: %w", ledger.ErrCorrupt, err)
 	case strings.Contains(err.Error(), "format major version"):
 		return fmt.Errorf("%w: %w", ledger.ErrFormat, err)
@@ -61,44 +62,62 @@ func (l *Ledger) open(at vfs.FS, dir string, lock *pebble.Lock) (ledger.Identity
 	if err := checkFolder(at, dir); err != nil {
 		return ledger.Identity{}, err
 	}
-	db, err := pebble.Open(dir, l.o.pebbleOptions(l.failure, lock))
-	if err != nil {
-		return ledger.Identity{}, fmt.Errorf("pebbleledger: open folder %q: %w", dir, explain(err))
+	if err := checkTail(at, dir); err != nil {
+		return ledger.Identity{}, err
 	}
-	id, err := identify(db)
+	db, id, created, err := l.openOnce(dir, lock)
+	if err == nil && created {
+		// The first log of a new database is begun in Pebble's oldest format, which cannot tell
+		// a hole from a torn tail: the second is in the newest.
+		if err = db.Close(); err == nil {
+			db, id, _, err = l.openOnce(dir, lock)
+		}
+	}
 	if err != nil {
-		_ = db.Close()
-		return ledger.Identity{}, fmt.Errorf("pebbleledger: folder %q: %w", dir, explain(err))
+		return ledger.Identity{}, err
 	}
 	l.db = db
 	l.absent.fill(db)
 	return id, nil
 }
 
+func (l *Ledger) openOnce(dir string, lock *pebble.Lock) (db *pebble.DB, id ledger.Identity, created bool, err error) {
+	if db, err = pebble.Open(dir, l.o.pebbleOptions(l.failure, lock)); err != nil {
+		return nil, id, false, fmt.Errorf("pebbleledger: open folder %q: %w", dir, explain(err))
+	}
+	if id, created, err = identify(db); err != nil {
+		_ = db.Close()
+		return nil, id, false, fmt.Errorf("pebbleledger: folder %q: %w", dir, explain(err))
+	}
+	return db, id, created, nil
+}
+
 // identify reads whose ledger it is. An empty database becomes a new ledger; one with records
 // but no identity is corrupt.
-func identify(db *pebble.DB) (ledger.Identity, error) {
+func identify(db *pebble.DB) (id ledger.Identity, created bool, err error) {
 	v := view{db}
 	key := record.AppendKind(nil, record.KindMeta)
 	value, ok, err := v.Get(key, nil)
 	if err != nil {
-		return ledger.Identity{}, err
+		return id, false, err
 	}
 	if ok {
-		return record.DecodeMeta(key, value)
+		id, err = record.DecodeMeta(key, value)
+		return id, false, err
 	}
 	it, err := db.NewIter(nil)
 	if err != nil {
-		return ledger.Identity{}, err
+		return id, false, err
 	}
 	any := it.First()
 	if err := it.Close(); err != nil {
-		return ledger.Identity{}, err
+		return id, false, err
 	}
 	if any {
-		return ledger.Identity{}, fmt.Errorf("records, but no identity: %w", ledger.ErrCorrupt)
+		return id, false, fmt.Errorf("records, but no identity: %w", ledger.ErrCorrupt)
 	}
-	return create(db)
+	id, err = create(db)
+	return id, true, err
 }
 
 // create writes the first records, durably.

@@ -63,6 +63,9 @@ func verify(ctx context.Context, o Options, progress func(done, total int64)) (r
 	if err := checkFolder(at, dir); err != nil {
 		return r, err
 	}
+	if err := checkTail(at, dir); err != nil {
+		return r, err
+	}
 	// A fault in the background is found by reading too; it must not end the process.
 	p := l.o.pebbleOptions(l.failure, lock)
 	p.ReadOnly = true
