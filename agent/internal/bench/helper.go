@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -36,7 +37,7 @@ func Echo(ctx context.Context, in io.Reader, out io.Writer) error {
 	defer cancel()
 	go func() { <-ctx.Done(); server.Stop() }()
 	fmt.Fprintln(out, echoing, listener.Addr())
-	if err := server.Serve(listener); err != nil {
+	if err := server.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 		return fmt.Errorf("bench: echo: %w", err)
 	}
 	return nil
