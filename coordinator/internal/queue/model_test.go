@@ -17,6 +17,15 @@ import (
 // answers, events, streams, records (L1–L5, L7–L11, C1–C5, Q1–Q4, Q6). A second machine is
 // given copies of the same inputs and must do the same (D7). After a crash a machine restored
 // from the committed records must go on as the reference of that time does (D4).
+//
+// It has been seen to fail on: an attempt number given twice, or from one again after a retry; an
+// unconfirmed grant counted as lost; a late winner refused, or leaving the other lease alive; a
+// released attempt that wins; a failure taken from a stranger; a WAIT child let go by a failed
+// parent; a RUN child held by a retried one; a heap without priority; a ready time that is reset;
+// credit off by one; a drained agent that is given work; a count not moved; an ended task, a past
+// attempt or a pruned id forgotten before Settled; a stall not added, or one too short; a clock
+// that starts before the release; a restart that confirms leases or cuts them short; one missed
+// heartbeat taken for two; pruning under a live dependent; a terminal record both put and dropped.
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t)

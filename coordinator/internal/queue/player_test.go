@@ -3,8 +3,8 @@ package queue
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -15,7 +15,7 @@ var scenarioConfig = Config{LeaseTTL: 30 * time.Second, GrantTimeout: 5 * time.S
 // the clocks of grants at the next step, and writes down what it sees.
 type player struct {
 	t       *testing.T
-	w       io.Writer
+	w       *strings.Builder
 	m       *Machine
 	book    *book
 	start   Instant
@@ -34,7 +34,7 @@ type player struct {
 	cut     bool              // the next cascade is cut short
 }
 
-func newPlayer(t *testing.T, w io.Writer) *player {
+func newPlayer(t *testing.T, w *strings.Builder) *player {
 	return &player{
 		t: t, w: w, m: New(scenarioConfig), book: newBook(), start: 1_000_000_000_000, now: 1_000_000_000_000,
 		held: map[StreamID][]LeaseRef{}, agents: map[StreamID]string{}, streams: map[string]StreamID{},

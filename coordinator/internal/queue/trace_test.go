@@ -189,7 +189,8 @@ func (p *player) times(st Status) string {
 		name string
 		at   Instant
 	}{{"ready", st.Ready}, {"start", st.Start}, {"finish", st.Finish}, {"expires", st.ExpireTime}} {
-		if x.at != 0 && !(st.BackingOff && x.name == "ready") { // jitter is not shown
+		jitter := st.BackingOff && x.name == "ready" // not shown
+		if x.at != 0 && !jitter {
 			text += fmt.Sprintf(" %s %v", x.name, time.Duration(x.at-p.start)*time.Microsecond)
 		}
 	}

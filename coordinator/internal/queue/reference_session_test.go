@@ -1,0 +1,152 @@
+package queue
+
+import (
+	"fmt"
+)
+
+func (r *reference) message(c *Message, missing bool) {
+	var a *refAgent
+	id := ""
+	for n, x := range r.agents {
+		if x.stream == c.Stream {
+			id, a = n, x
+		}
+	}
+	if a == nil && !c.Looked {
+		if !c.Gone || missing {
+			r.fault("a message of stream %d, which is gone, is taken", c.Stream)
+		}
+		return
+	}
+	by := a
+	if by == nil {
+		by = &refAgent{}
+	}
+	for i := range c.Reports {
+		r.report(&c.Reports[i], by)
+	}
+	if c.Looked {
+		return
+	}
+	a.heard, a.silent = r.mono, false
+	for i := range c.Releases {
+		if t := r.own(id, c.Releases[i].Lease); t != nil {
+			r.back(t, OutcomeReleased, EndReleased)
+		}
+	}
+	if c.Beats || !a.greeted {
+		r.heartbeat(id, a, c)
+	}
+	a.credit = max(a.credit, c.Credit)
+	a.draining = a.draining || c.Draining
+}
+
+// own is the task whose live lease is this one, of that agent's session.
+func (r *reference) own(agent string, ref LeaseRef) *refTask {
+	t := r.tasks[ref.Serial]
+	if t == nil || t.pruned || t.lease == nil || t.lease.attempt != ref.Attempt || t.lease.unary || t.lease.agent != agent {
+		return nil
+	}
+	return t
+}
+
+func (r *reference) heartbeat(id string, a *refAgent, c *Message) {
+	first := !a.greeted
+	a.greeted = true
+	var cancels []LeaseEnd
+	for i := range c.Held {
+		t := r.own(id, c.Held[i].Lease)
+		if t == nil {
+			cancels = append(cancels, LeaseEnd{c.Held[i].Lease, r.whyEnded(c.Held[i].Lease)})
+			continue
+		}
+		l := t.lease
+		l.misses, l.named = 0, true
+		if !l.confirmed && l.running {
+			l.deadline = l.backstop
+		}
+		l.confirmed, l.restored = true, false
+	}
+	r.wantCancels(c.Cancels, cancels)
+	for _, t := range r.session(id) { // L9
+		l := t.lease
+		named := l.named
+		l.named = false
+		switch {
+		case named:
+		case !l.confirmed && first:
+			r.back(t, OutcomeUnconfirmed, EndUnconfirmed)
+		case l.confirmed:
+			if l.misses++; l.misses == 2 {
+				r.back(t, OutcomeReleased, EndReleased)
+			}
+		}
+	}
+}
+
+// wantCancels takes UNKNOWN for any reason: that of an attempt which ended long ago is in the
+// ledger only.
+func (r *reference) wantCancels(got, want []LeaseEnd) {
+	ok := len(got) == len(want)
+	for i := 0; ok && i < len(got); i++ {
+		ok = got[i].Lease == want[i].Lease && (got[i].Reason == want[i].Reason || got[i].Reason == EndUnknown)
+	}
+	if !ok {
+		r.fault("a heartbeat is answered with cancels %v, want %v", got, want)
+	}
+}
+
+func (r *reference) whyEnded(ref LeaseRef) EndReason {
+	t := r.tasks[ref.Serial]
+	if t == nil || t.pruned {
+		return EndUnknown
+	}
+	if a, ok := t.attempts[ref.Attempt]; ok {
+		return refusal(t, a)
+	}
+	return EndUnknown
+}
+
+func (r *reference) connect(c *Connect) {
+	a := r.agent(c.Agent)
+	if a.instance != "" && a.instance != c.Instance {
+		if a.stream != 0 && !a.silent { // L11
+			r.wantErr("connect", c.Err, AgentIDInUse)
+			return
+		}
+		for _, t := range r.session(c.Agent) {
+			r.lose(t, EndReplaced)
+		}
+		a.drain, a.draining = false, false
+		if a.stream == 0 {
+			r.forget()
+			a = r.agent(c.Agent)
+		}
+	}
+	r.wantErr("connect", c.Err, "")
+	if a.stream != 0 {
+		r.streams = append(r.streams, fmt.Sprintf("%d close", a.stream))
+	}
+	a.stream, a.instance, a.labels, a.queues = c.Stream, c.Instance, c.Labels, c.Queues
+	a.silent, a.greeted, a.known = false, false, true
+	a.credit, a.granted, a.heard = 0, 0, r.mono
+	if a.drain {
+		r.streams = append(r.streams, fmt.Sprintf("%d drain", a.stream))
+	}
+	if c.TTL < r.cfg.LeaseTTL || c.Interval != c.TTL/3 {
+		r.fault("welcome with a lease of %v, heartbeat each %v", c.TTL, c.Interval)
+	}
+}
+
+func (r *reference) drainAgent(c *Drain) {
+	a := r.agents[c.Agent]
+	if a == nil {
+		r.wantErr("drain", c.Err, AgentNotFound)
+		return
+	}
+	r.wantErr("drain", c.Err, "")
+	a.drain = true
+	if a.stream != 0 {
+		r.streams = append(r.streams, fmt.Sprintf("%d drain", a.stream))
+	}
+}

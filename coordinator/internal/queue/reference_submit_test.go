@@ -1,0 +1,218 @@
+package queue
+
+import (
+	"slices"
+)
+
+func (r *reference) submit(c *Submit) {
+	want := r.refuse(c)
+	r.wantErr("submit", c.Err, want)
+	if want != "" {
+		return
+	}
+	var made []*refTask
+	for i := range c.Tasks {
+		s := c.Tasks[i]
+		old := r.byID(s.ID)
+		if c.Existed[i] != (old != nil) {
+			r.fault("submit of %s existed %v", s.ID, c.Existed[i])
+		}
+		if old != nil {
+			continue
+		}
+		if _, ok := r.paused[s.Queue]; !ok {
+			r.paused[s.Queue] = false
+			r.queueEvent(s.Queue)
+		}
+		if r.tasks[s.Serial] != nil {
+			r.fault("serial %d is used twice", s.Serial)
+		}
+		t := &refTask{spec: s, attempts: map[int32]Attempt{}}
+		t.st = Status{Run: 1, Create: r.now, NotBefore: s.NotBefore, ExpireTime: s.ExpireTime}
+		r.tasks[s.Serial] = t
+		made = append(made, t)
+		r.event(t, EventSubmitted, 0, "", 0, 0)
+	}
+	for _, t := range made {
+		r.depend(t)
+	}
+	for _, t := range made {
+		r.enter(t)
+	}
+}
+
+// depend gives a new run its edges; the parents' states are acted on at the end of the step.
+func (r *reference) depend(t *refTask) {
+	t.edges = nil
+	for i, p := range t.spec.Parents {
+		if parent := r.tasks[p]; parent == nil || parent.spec.ID != t.spec.DependsOn[i] || parent.pruned {
+			r.fault("%s depends on serial %d, which is not %s", t.spec.ID, p, t.spec.DependsOn[i])
+			continue
+		}
+		t.edges = append(t.edges, refEdge{parent: p, passed: r.tasks[p].st.State == Completed})
+	}
+}
+
+// refuse tells why a submit must be refused.
+func (r *reference) refuse(c *Submit) Reason {
+	ids := map[string]bool{}
+	for _, s := range c.Tasks {
+		if ids[s.ID] {
+			return TaskIDRepeated
+		}
+		ids[s.ID] = true
+	}
+	var fresh []Spec
+	for _, s := range c.Tasks {
+		old := r.byID(s.ID)
+		if old != nil && old.spec.Digest != s.Digest {
+			return TaskExists
+		}
+		if old == nil {
+			fresh = append(fresh, s)
+		}
+	}
+	for _, s := range fresh {
+		if s.ExpireTime != 0 && (s.ExpireTime <= r.now || s.ExpireTime <= s.NotBefore) {
+			return FieldInvalid
+		}
+	}
+	at, existed := map[string]int{}, make([]bool, len(c.Tasks))
+	for i, s := range c.Tasks {
+		at[s.ID], existed[i] = i, r.byID(s.ID) != nil
+	}
+	for _, s := range fresh {
+		for _, d := range s.DependsOn {
+			if !ids[d] && r.byID(d) == nil {
+				return DependencyNotFound
+			}
+		}
+	}
+	if naiveCyclic(c.Tasks, existed, at) {
+		return DependencyCycle
+	}
+	if len(fresh) > 0 && len(r.live())+len(fresh) > r.cfg.MaxLive {
+		return QueueFull
+	}
+	return ""
+}
+
+func (r *reference) cancel(c *Cancel) {
+	want, changed := Reason(""), 0
+	for _, it := range c.Items {
+		t := r.byID(it.ID)
+		switch {
+		case t == nil && len(c.Items) == 1:
+			want = TaskNotFound
+		case t == nil || t.st.State.Terminal() || it.Run != 0 && it.Run != t.st.Run:
+		default:
+			changed++
+			var a *Attempt
+			if l := t.lease; l != nil {
+				r.tellCancel(t, EndCancelled)
+				a = r.close(t, OutcomeCancelled, EndCancelled)
+				r.event(t, EventLeaseEnded, a.Number, a.Agent, EndCancelled, 0)
+			}
+			if a != nil && r.expired(t) {
+				r.end(t, Expired, ClassDeadline, a)
+				continue
+			}
+			r.end(t, Cancelled, ClassCancelled, a)
+		}
+	}
+	r.wantErr("cancel", c.Err, want)
+	if c.Changed != changed {
+		r.fault("cancel changed %d, want %d", c.Changed, changed)
+	}
+}
+
+func (r *reference) tellCancel(t *refTask, end EndReason) {
+	l := t.lease
+	if s := r.agents[l.agent].stream; s != 0 && !l.unary {
+		r.cancelOut(s, t.spec.Serial, l.attempt, end)
+	}
+}
+
+func (r *reference) rerun(c *Rerun) {
+	want, changed := Reason(""), 0
+	if c.ExpireTime != 0 && c.ExpireTime <= r.now {
+		r.wantErr("rerun", c.Err, FieldInvalid)
+		return
+	}
+	for _, it := range c.Items {
+		ok, why := r.rerunTask(it, c.ExpireTime)
+		if ok {
+			changed++
+		}
+		if len(c.Items) == 1 {
+			want = why
+		}
+	}
+	r.wantErr("rerun", c.Err, want)
+	if c.Changed != changed {
+		r.fault("rerun changed %d, want %d", c.Changed, changed)
+	}
+}
+
+func (r *reference) rerunTask(it Choice, expire Instant) (bool, Reason) {
+	t := r.byID(it.ID)
+	switch {
+	case t == nil:
+		return false, TaskNotFound
+	case !t.st.State.Terminal() || it.Run != 0 && it.Run != t.st.Run:
+		return false, ""
+	case t.st.State == Completed:
+		return false, TaskCompleted
+	}
+	for _, p := range t.spec.Parents {
+		if r.tasks[p].pruned {
+			return false, DependencyNotFound
+		}
+	}
+	if len(r.live())+1 > r.cfg.MaxLive {
+		return false, QueueFull
+	}
+	t.st = Status{Run: t.st.Run + 1, Attempt: t.st.Attempt, Create: t.st.Create, ExpireTime: expire}
+	t.class = 0
+	r.event(t, EventRetried, 0, "", 0, 0)
+	r.depend(t)
+	r.enter(t)
+	return true, ""
+}
+
+func (r *reference) setPaused(c *SetPaused) {
+	was, ok := r.paused[c.Queue]
+	if !ok {
+		r.wantErr("pause", c.Err, QueueNotFound)
+		return
+	}
+	r.wantErr("pause", c.Err, "")
+	if r.paused[c.Queue] = c.Paused; was != c.Paused {
+		r.queueEvent(c.Queue)
+	}
+}
+
+// prune takes from the machine whether it still remembers a task, which keeps it.
+func (r *reference) prune(c *Prune, out *Effects) {
+	for i := range c.Known {
+		t := r.tasks[c.Known[i].Spec.Serial]
+		s := t.spec.Serial
+		gone := out.Batch != nil && slices.ContainsFunc(out.Batch.Prune, func(p Pruned) bool { return p.Serial == s })
+		may := !t.pruned && t.st.State.Terminal() && t.st.Finish < c.Before && !r.needed(s)
+		_, remembered := r.m.TaskBySerial(s)
+		if gone && !may && !t.pruned || !gone && may && !remembered {
+			r.fault("%s in state %s: pruned %v, want %v", t.spec.ID, t.st.State, gone, may)
+		}
+		if gone && !t.pruned {
+			t.pruned = true
+			r.event(t, EventPruned, 0, "", 0, 0)
+		}
+	}
+}
+
+// needed tells whether something live depends on a task.
+func (r *reference) needed(s Serial) bool {
+	return slices.ContainsFunc(r.live(), func(t *refTask) bool {
+		return slices.ContainsFunc(t.edges, func(e refEdge) bool { return e.parent == s && !e.dropped })
+	})
+}
