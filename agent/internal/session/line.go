@@ -87,8 +87,9 @@ func jittered(interval time.Duration) time.Duration {
 	return interval - time.Duration(rand.Float64()*heartbeatJitter*float64(interval))
 }
 
-// dial takes the addresses in turn.
+// dial takes the addresses in turn. Without a link there are no heartbeats, so it is here that the outbox tries again.
 func (l *loop) dial(now time.Time) {
+	l.retryOutbox()
 	address := l.cfg.Coordinators[l.line.dials%len(l.cfg.Coordinators)]
 	l.line.dials++
 	l.line.redialAt = time.Time{}
