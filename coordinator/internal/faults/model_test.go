@@ -106,9 +106,9 @@ func apply(s taskState, o op) (taskState, string) {
 		}
 		s.state, s.run = queue.Ready, s.run+1
 		return s, "changed 1"
-	case "lapse": // all leases end; the last one of a restart at no cost
+	case "lapse": // all leases end that are older than the restart
 		if s.state == queue.Running {
-			s.end(queue.OutcomeLost, queue.EndExpired)
+			s.end(queue.OutcomeUnconfirmed, queue.EndUnconfirmed)
 			s.state = queue.Ready
 		}
 		return s, ""
