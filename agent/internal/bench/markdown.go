@@ -23,8 +23,13 @@ func ReadLines(in io.Reader) (results []Result, err error) {
 	}
 }
 
-// WriteMarkdown writes the table of rows, with the median, least and greatest of the runs.
+// WriteMarkdown writes where and when the results were taken, and the table of rows, with the
+// median, least and greatest of the runs.
 func WriteMarkdown(w io.Writer, results []Result) error {
+	for _, line := range places(results) {
+		fmt.Fprintln(w, line)
+	}
+	fmt.Fprintln(w)
 	fmt.Fprintln(w, "| row | what | must reach | aim | median (least … greatest) | runs |")
 	fmt.Fprintln(w, "|---|---|---|---|---|---|")
 	for _, row := range shownRows(results) {
@@ -37,7 +42,7 @@ func WriteMarkdown(w io.Writer, results []Result) error {
 			if len(values) == 0 {
 				continue
 			}
-			_, err := fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %d |\n", row.name, strings.TrimSpace(row.what+": "+g.figure),
+			_, err := fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %d |\n", row.name, row.what,
 				bound(g.must, g), bound(g.aim, g), spread(values, g.unit), len(values))
 			if err != nil {
 				return err
@@ -45,6 +50,20 @@ func WriteMarkdown(w io.Writer, results []Result) error {
 		}
 	}
 	return nil
+}
+
+// places tell the machines and programs of the results, each once.
+func places(results []Result) (lines []string) {
+	for _, r := range results {
+		m := r.Machine
+		line := fmt.Sprintf("%s: %d cores %s, %s GiB, %s, kernel %s, %s; coordinator %s, agent %s; measured %vs after %vs.",
+			r.Time.Format("2006-01-02"), m.Cores, m.CPU, short(float64(m.Memory)/(1<<30)), m.System, m.Kernel, m.Go,
+			r.Coordinator, r.Agent, r.Settings["duration_seconds"], r.Settings["warmup_seconds"])
+		if r.Row == "throughput" && !slices.Contains(lines, line) { // one row stands for its set
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }
 
 // shownRows are the rows, with the memory row in its sizes.

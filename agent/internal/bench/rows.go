@@ -68,7 +68,8 @@ func rows() []row {
 	return []row{
 		{"throughput", "lives a second, batches of 100, 4 submitters, 4 agents", []goal{
 			{"lives_per_second", "", 100_000, 150_000, false},
-			{"written_bytes_a_life", "B written a life", 2560, 1536, true},
+			{"written_bytes_a_life", "B written to disk a life", 2560, 1536, true},
+			{"disk_fsync_per_second", "4 KiB appends + fsync a second, the machine alone", 0, 0, false},
 		}, flowRow(func(*Load) {})},
 		{"one-a-message", "the same, one report a message", []goal{
 			{"lives_per_second", "", 60_000, 90_000, false},

@@ -50,7 +50,7 @@ func TestShort(t *testing.T) {
 func TestMarkdown(t *testing.T) {
 	var saved bytes.Buffer
 	for _, rate := range []float64{90_000, 110_000, 70_000} {
-		if err := WriteLine(&saved, Result{Row: "throughput", Figures: Figures{"lives_per_second": rate, "other": 1}}); err != nil {
+		if err := WriteLine(&saved, Result{Row: "throughput", Machine: Machine{Cores: 2, CPU: "Z80"}, Figures: Figures{"lives_per_second": rate, "other": 1}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -65,9 +65,12 @@ func TestMarkdown(t *testing.T) {
 	if err := WriteMarkdown(&out, results); err != nil {
 		t.Fatal(err)
 	}
+	if strings.Count(out.String(), "2 cores Z80") != 1 {
+		t.Errorf("the machine is not told once in\n%s", &out)
+	}
 	for _, want := range []string{
-		"| throughput | lives a second, batches of 100, 4 submitters, 4 agents: lives_per_second | ≥ 100,000 | ≥ 150,000 | **90,000** (70,000 … 110,000) | 3 |\n",
-		"| memory-100000 | coordinator's memory, 100000 tasks waiting: server_rss_mib | ≤ 150 | ≤ 100 | **99.9** MiB | 1 |\n",
+		"| throughput | lives a second, batches of 100, 4 submitters, 4 agents | ≥ 100,000 | ≥ 150,000 | **90,000** (70,000 … 110,000) | 3 |\n",
+		"| memory-100000 | coordinator's memory, 100000 tasks waiting | ≤ 150 | ≤ 100 | **99.9** MiB | 1 |\n",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)
