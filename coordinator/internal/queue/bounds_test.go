@@ -83,7 +83,7 @@ func TestRestoreRefusesInconsistentRecords(t *testing.T) {
 		ok     bool
 	}{
 		"good":                 {[]Live{good}, one, true},
-		"twice":                {[]Live{good, good}, one, false},
+		"twice":                {[]Live{good, good}, Counts{Submitted: 2, States: [States]int64{Ready: 2}}, false},
 		"serial 0":             {[]Live{live(func(l *Live) { l.Serial = 0 })}, one, false},
 		"serial of the future": {[]Live{live(func(l *Live) { l.Serial = 9 })}, one, false},
 		"queue not there":      {[]Live{live(func(l *Live) { l.Queue = "other" })}, one, false},
