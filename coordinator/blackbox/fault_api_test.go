@@ -22,7 +22,7 @@ type gated struct {
 	grown    chan struct{}
 	arrivals []arrival
 	nonces   map[string]string        // of answers, by task and attempt
-	gates    map[string]chan struct{} // by task: closed to let its calls be answered
+	gates    map[string]chan struct{} // by task, or task and attempt: closed to let calls be answered
 }
 
 // arrival is a call that reached the API.
@@ -63,6 +63,8 @@ func (a *gated) serve(w http.ResponseWriter, r *http.Request, over <-chan struct
 	}
 	select {
 	case <-a.gate(call.task):
+		a.answer(w, call)
+	case <-a.gate(key(call.task, call.attempt)):
 		a.answer(w, call)
 	case <-r.Context().Done():
 	case <-over:
