@@ -58,7 +58,7 @@ func (m measured) timed(a *app, t timing) (*bench.Bench, error) {
 // tell writes results as --output says.
 func (m measured) tell(a *app, results []bench.Result) error {
 	if terminalWidth(a.stderr) != nil {
-		fmt.Fprint(a.stderr, "\r\x1b[K")
+		_, _ = fmt.Fprint(a.stderr, "\r\x1b[K")
 	}
 	if m.Output == "table" {
 		return bench.WriteTable(a.stdout, results)
@@ -173,7 +173,7 @@ type latencyCmd struct {
 
 // Run measures and tells.
 func (c *latencyCmd) Run(a *app) error {
-	load := c.sized.load()
+	load := c.load()
 	load.Agents, load.Slots = c.Agents, c.Slots
 	if err := load.Check(); err != nil {
 		return err
@@ -249,7 +249,7 @@ type memoryCmd struct {
 // Run measures and tells.
 func (c *memoryCmd) Run(a *app) error {
 	return c.many(a, untimed(), false, func(ctx context.Context, b *bench.Bench) ([]bench.Result, error) {
-		return b.Memory(ctx, c.sized.load(), c.Levels)
+		return b.Memory(ctx, c.load(), c.Levels)
 	})
 }
 
@@ -263,7 +263,7 @@ type restartCmd struct {
 // Run measures and tells.
 func (c *restartCmd) Run(a *app) error {
 	return c.one(a, untimed(), false, func(ctx context.Context, b *bench.Bench) (bench.Result, error) {
-		return b.Restart(ctx, c.sized.load(), c.Waiting)
+		return b.Restart(ctx, c.load(), c.Waiting)
 	})
 }
 
@@ -288,7 +288,7 @@ type overheadCmd struct {
 
 // Run measures and tells.
 func (c *overheadCmd) Run(a *app) error {
-	load := c.sized.load()
+	load := c.load()
 	load.Slots = c.Slots
 	if err := load.Check(); err != nil {
 		return err

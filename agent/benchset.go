@@ -37,7 +37,7 @@ func (s set) run(a *app, sizes bench.Sizes) (err error) {
 		return bench.WriteLine(save, r)
 	})
 	if b.Redraw {
-		fmt.Fprint(a.stderr, "\r\x1b[K")
+		_, _ = fmt.Fprint(a.stderr, "\r\x1b[K")
 	}
 	return errors.Join(bench.WriteMarkdown(a.stdout, results), err)
 }

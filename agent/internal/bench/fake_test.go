@@ -27,8 +27,9 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "echo":
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-		defer stop()
-		if err := Echo(ctx, os.Stdin, os.Stdout); err != nil {
+		err := Echo(ctx, os.Stdin, os.Stdout)
+		stop()
+		if err != nil {
 			os.Exit(1)
 		}
 	case "fail":

@@ -36,7 +36,7 @@ func Echo(ctx context.Context, in io.Reader, out io.Writer) error {
 	ctx, cancel := untilEnd(ctx, in)
 	defer cancel()
 	go func() { <-ctx.Done(); server.Stop() }()
-	fmt.Fprintln(out, echoing, listener.Addr())
+	_, _ = fmt.Fprintln(out, echoing, listener.Addr())
 	if err := server.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 		return fmt.Errorf("bench: echo: %w", err)
 	}
@@ -81,7 +81,7 @@ func Sit(ctx context.Context, coordinator, prefix string, n int, in io.Reader, o
 		w.welcome = sync.OnceFunc(func() {
 			<-places
 			if welcome.Add(1) == int64(n) {
-				fmt.Fprintln(out, sitting, n)
+				_, _ = fmt.Fprintln(out, sitting, n)
 			}
 		})
 		if err := w.run(ctx, conn); ctx.Err() == nil {

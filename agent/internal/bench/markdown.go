@@ -27,11 +27,11 @@ func ReadLines(in io.Reader) (results []Result, err error) {
 // median, least and greatest of the runs.
 func WriteMarkdown(w io.Writer, results []Result) error {
 	for _, line := range places(results) {
-		fmt.Fprintln(w, line)
+		_, _ = fmt.Fprintln(w, line)
 	}
-	fmt.Fprintln(w)
-	fmt.Fprintln(w, "| row | what | must reach | aim | median (least … greatest) | runs |")
-	fmt.Fprintln(w, "|---|---|---|---|---|---|")
+	_, _ = fmt.Fprintln(w)
+	_, _ = fmt.Fprintln(w, "| row | what | must reach | aim | median (least … greatest) | runs |")
+	_, _ = fmt.Fprintln(w, "|---|---|---|---|---|---|")
 	for _, row := range shownRows(results) {
 		found := ofRow(results, row.name)
 		if len(found) == 0 {

@@ -56,15 +56,15 @@ func WriteTable(w io.Writer, results []Result) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for i, r := range results {
 		if i > 0 {
-			fmt.Fprintln(table)
+			_, _ = fmt.Fprintln(table)
 		}
 		title := r.Mode
 		if r.Row != "" {
 			title = r.Row
 		}
-		fmt.Fprintf(table, "%s\tcoordinator %s, agent %s\n", title, r.Coordinator, r.Agent)
+		_, _ = fmt.Fprintf(table, "%s\tcoordinator %s, agent %s\n", title, r.Coordinator, r.Agent)
 		for _, name := range slices.Sorted(maps.Keys(r.Figures)) {
-			fmt.Fprintf(table, "  %s\t%s\n", name, short(r.Figures[name]))
+			_, _ = fmt.Fprintf(table, "  %s\t%s\n", name, short(r.Figures[name]))
 		}
 	}
 	return table.Flush()
@@ -103,10 +103,10 @@ func (b *Bench) note(what string, perSecond float64, since time.Duration) {
 		text += "  " + short(perSecond) + "/s"
 	}
 	if b.Redraw {
-		fmt.Fprintf(b.Notes, "\r\x1b[K%s", text)
+		_, _ = fmt.Fprintf(b.Notes, "\r\x1b[K%s", text)
 		return
 	}
-	fmt.Fprintln(b.Notes, text)
+	_, _ = fmt.Fprintln(b.Notes, text)
 }
 
 // watch shows the progress of what count counts each second, until ctx or d ends or stop closes.
