@@ -51,7 +51,7 @@ func findCycle(tasks []Spec, existed []bool, at map[string]int) []string {
 	const (
 		unseen = iota
 		onPath
-		clear
+		cleared
 	)
 	mark := make([]uint8, len(tasks))
 	type frame struct{ task, dep int }
@@ -64,13 +64,13 @@ func findCycle(tasks []Spec, existed []bool, at map[string]int) []string {
 		for len(path) > 0 {
 			f := &path[len(path)-1]
 			if f.dep == len(tasks[f.task].DependsOn) {
-				mark[f.task] = clear
+				mark[f.task] = cleared
 				path = path[:len(path)-1]
 				continue
 			}
 			j, ok := at[tasks[f.task].DependsOn[f.dep]]
 			f.dep++
-			if !ok || existed[j] || mark[j] == clear {
+			if !ok || existed[j] || mark[j] == cleared {
 				continue
 			}
 			if mark[j] == onPath {

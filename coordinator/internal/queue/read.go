@@ -211,7 +211,7 @@ func (m *Machine) explainGrant(t *task, ws []Why) []Why {
 	case matching == 0:
 		ws = append(ws, Why{Code: ExplainNoMatchingAgent, Message: "no connected agent takes queue " + name + needs(c.requires)})
 	case t.state == Ready:
-		ws = append(ws, Why{Code: ExplainNoFreeAgent, Message: fmt.Sprintf("%d connected agents can run it and none is free, or others come first", matching)})
+		ws = append(ws, Why{Code: ExplainNoFreeAgent, Message: fmt.Sprintf("connected agents that can run it: %d; none is free, or other tasks come first", matching)})
 	}
 	return ws
 }

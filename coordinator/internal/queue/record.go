@@ -8,6 +8,10 @@ type Serial uint64
 // Instant is a wall time in microseconds since 1970-01-01 UTC; 0 is unset.
 type Instant int64
 
+func (i Instant) String() string {
+	return time.UnixMicro(int64(i)).UTC().Format("2006-01-02T15:04:05.999999Z07:00")
+}
+
 // Digest is the first half of a SHA-256 over content, to compare repeats.
 type Digest [16]byte
 

@@ -260,10 +260,6 @@ func (m *Machine) refuse(r *Report, s standing) {
 		if l := s.t.lease; l != 0 && s.rec == &m.leases.at(l).ended {
 			m.leases.at(l).ended = a
 		}
-		if !s.t.state.Terminal() && !s.t.has(flagSpilled) {
-			s.t.set(flagSpilled, true)
-			m.touch(s.h, s.t)
-		}
 	}
 }
 

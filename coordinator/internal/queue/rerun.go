@@ -6,7 +6,7 @@ import "fmt"
 // new run needs of its spec is not in memory.
 func (m *Machine) rerun(c *Rerun) {
 	if c.ExpireTime != 0 && c.ExpireTime <= m.now {
-		c.Err = &Error{Reason: FieldInvalid, Field: "expire_time", Detail: "must lie in the future"}
+		c.Err = m.notInFuture("expire_time", c.ExpireTime)
 		m.done(c)
 		return
 	}

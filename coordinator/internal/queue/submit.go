@@ -107,11 +107,12 @@ func (m *Machine) checkNew(tasks []Spec, existed []bool, lk *Lookup) error {
 			continue
 		}
 		fresh++
+		field := func() string { return fmt.Sprintf("tasks[%d].expire_time", i) }
 		if e := tasks[i].ExpireTime; e != 0 && e <= m.now {
-			return &Error{Reason: FieldInvalid, Field: fmt.Sprintf("tasks[%d].expire_time", i), Detail: "must lie in the future"}
+			return m.notInFuture(field(), e)
 		}
 		if e := tasks[i].ExpireTime; e != 0 && e <= tasks[i].NotBefore {
-			return &Error{Reason: FieldInvalid, Field: fmt.Sprintf("tasks[%d].expire_time", i), Detail: "must lie after not_before"}
+			return &Error{Reason: FieldInvalid, Field: field(), Detail: "must lie after not_before; raise it or drop not_before"}
 		}
 	}
 	if fresh == 0 {
@@ -121,6 +122,12 @@ func (m *Machine) checkNew(tasks []Spec, existed []bool, lk *Lookup) error {
 		return err
 	}
 	return m.checkRoom(tasks, existed, fresh)
+}
+
+// notInFuture refuses an expire_time that has passed, by the coordinator's clock.
+func (m *Machine) notInFuture(field string, expire Instant) error {
+	return &Error{Reason: FieldInvalid, Field: field, Detail: fmt.Sprintf(
+		"is %s, and it is %s here already; give a time in the future or none", expire, m.now)}
 }
 
 func (m *Machine) checkRoom(tasks []Spec, existed []bool, fresh int) error {
