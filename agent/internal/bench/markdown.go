@@ -59,7 +59,7 @@ func places(results []Result) (lines []string) {
 		line := fmt.Sprintf("%s: %d cores %s, %s GiB, %s, kernel %s, %s; coordinator %s, agent %s; measured %vs after %vs.",
 			r.Time.Format("2006-01-02"), m.Cores, m.CPU, short(float64(m.Memory)/(1<<30)), m.System, m.Kernel, m.Go,
 			r.Coordinator, r.Agent, r.Settings["duration_seconds"], r.Settings["warmup_seconds"])
-		if r.Row == "throughput" && !slices.Contains(lines, line) { // one row stands for its set
+		if !slices.Contains(lines, line) {
 			lines = append(lines, line)
 		}
 	}

@@ -54,7 +54,7 @@ func TestMarkdown(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := WriteLine(&saved, Result{Row: "memory-100000", Figures: Figures{"server_rss_mib": 99.9}}); err != nil {
+	if err := WriteLine(&saved, Result{Row: "memory-100000", Machine: Machine{Cores: 2, CPU: "Z80"}, Figures: Figures{"server_rss_mib": 99.9}}); err != nil {
 		t.Fatal(err)
 	}
 	results, err := ReadLines(&saved)
