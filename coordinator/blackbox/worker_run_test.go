@@ -170,7 +170,7 @@ func TestWorkerPyStaleLeaseIsTakenOver(t *testing.T) {
 func TestWorkerPyConcurrentWorkers(t *testing.T) {
 	c := startCoordinator(t)
 	l := c.dial(t)
-	api := startSandbox(t)
+	api := startSandbox(t, "--latency", "100ms") // long enough for every agent to get a share
 	const tasks, agents = 200, 4
 	var batch []*stintv1.Task
 	for i := range tasks {
