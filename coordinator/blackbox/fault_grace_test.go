@@ -3,6 +3,7 @@ package blackbox
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -38,12 +39,13 @@ type crew struct {
 	wg    sync.WaitGroup
 	mu    sync.Mutex
 	works map[string]chan struct{} // by task: closed to let the work end
+	ids   map[string]chan string   // by task: the id of a lease that works on it
 }
 
 // newCrew starts hands whose works wait; each ends with ctx, or by its own stop.
 func newCrew(ctx context.Context, t *testing.T, c *coordinator, hands, slots int, b *book) *crew {
 	r := seeded(t)
-	k := &crew{works: map[string]chan struct{}{}}
+	k := &crew{works: map[string]chan struct{}{}, ids: map[string]chan string{}}
 	for i := range hands {
 		h := newHand(t, c, fmt.Sprintf("hand-%d", i), slots, b, r)
 		h.work = k.work
@@ -63,7 +65,18 @@ func (k *crew) gate(id string) chan struct{} {
 	return k.works[id]
 }
 
+// lease gives the id of the lease by which a task was begun, once it was.
+func (k *crew) lease(id string) chan string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.ids[id] == nil {
+		k.ids[id] = make(chan string, 16) // more than a task has attempts here
+	}
+	return k.ids[id]
+}
+
 func (k *crew) work(ctx context.Context, lease *stintv1.Lease) *stintv1.Report {
+	k.lease(lease.GetTask().GetId()) <- lease.GetLeaseId()
 	select {
 	case <-k.gate(lease.GetTask().GetId()):
 		return &stintv1.Report{LeaseId: lease.GetLeaseId(), Result: &stintv1.Result{Text: "done by " + fmt.Sprint(lease.GetAttempt())}}
@@ -164,8 +177,9 @@ func ofKind(kind stintv1.EventKind) func(*stintv1.Event) bool {
 	return func(e *stintv1.Event) bool { return e.GetKind() == kind }
 }
 
-// confirmed waits until every agent has sent a heartbeat after its grants: the coordinator has heard of all leases.
-func confirmed(ctx context.Context, t *testing.T, l *link) {
+// confirmed waits until every agent, but for those that are mute, has sent a heartbeat after its grants: the coordinator has
+// heard of all leases.
+func confirmed(ctx context.Context, t *testing.T, l *link, mute ...string) {
 	t.Helper()
 	began := time.Now()
 	eventually(t, "a heartbeat of every agent", func() bool {
@@ -174,7 +188,7 @@ func confirmed(ctx context.Context, t *testing.T, l *link) {
 			t.Fatalf("list agents: %v", err)
 		}
 		for _, a := range resp.GetAgents() {
-			if !a.GetLastHeartbeatTime().AsTime().After(began) {
+			if !slices.Contains(mute, a.GetId()) && !a.GetLastHeartbeatTime().AsTime().After(began) {
 				return false
 			}
 		}
