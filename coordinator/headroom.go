@@ -16,22 +16,51 @@ const headroom = 64 << 20
 // over seconds.
 const headroomEvery = time.Second
 
-// keepHeadroom has the garbage collector leave that room, until ctx ends.
+// A coordinator is quiet when it has allocated less than quietBytes in each of quietTicks turns
+// in a row. Then what a burst has left behind goes back to the system, if it may be burstBytes.
+const (
+	quietBytes = 1 << 20
+	quietTicks = 3
+	burstBytes = 16 << 20
+)
+
+// collector keeps the garbage collector's room right for the load.
+type collector struct {
+	samples   []metrics.Sample // live, allocated
+	percent   int
+	allocated uint64 // in all, at the last turn
+	given     uint64 // allocated, when memory was last given back
+	quiet     int    // turns in a row
+}
+
+// keepHeadroom turns the collector until ctx ends.
 func keepHeadroom(ctx context.Context) error {
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	c := &collector{samples: []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}}
 	tick := time.NewTicker(headroomEvery)
 	defer tick.Stop()
-	for set := 0; ; {
-		metrics.Read(live)
-		if want := headroomPercent(live[0].Value.Uint64()); want != set {
-			debug.SetGCPercent(want)
-			set = want
-		}
+	for {
+		metrics.Read(c.samples)
+		c.turn(c.samples[0].Value.Uint64(), c.samples[1].Value.Uint64(), debug.FreeOSMemory)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return nil
 		}
+	}
+}
+
+func (c *collector) turn(live, allocated uint64, giveBack func()) {
+	if want := headroomPercent(live); want != c.percent {
+		debug.SetGCPercent(want)
+		c.percent = want
+	}
+	if c.quiet++; allocated-c.allocated > quietBytes {
+		c.quiet = 0
+	}
+	c.allocated = allocated
+	if c.quiet >= quietTicks && allocated-c.given > burstBytes {
+		c.given = allocated
+		giveBack()
 	}
 }
 

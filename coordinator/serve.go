@@ -32,8 +32,8 @@ type serve struct {
 }
 
 // payloadCache is the memory, in bytes, for the payloads of tasks between submit and their
-// first grant: a second of full load, so that fresh tasks are granted without a read.
-const payloadCache = 64 << 20
+// first grant: tens of thousands of tasks, so that fresh ones are granted without a read.
+const payloadCache = 16 << 20
 
 // Run serves until a signal comes.
 func (s *serve) Run(c *console) error {

@@ -25,10 +25,10 @@ type Options struct {
 const DefaultCache = 64 << 20
 
 const (
-	// memtable holds about a second of full load, so that most live records are
+	// memtable holds some tenths of a second of full load, so that most live records are
 	// overwritten and deleted before they reach a table. It starts at 256 KiB and doubles
 	// when full: an idle ledger doesn't pay for it.
-	memtable = 64 << 20
+	memtable = 32 << 20
 	// memtables may wait to be flushed before writes stall: one filling, three behind a
 	// disk that is busy syncing.
 	memtables = 4
