@@ -50,5 +50,9 @@ func run(show func(context.Context, *stage) error) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.clear()) }()
-	return show(ctx, s)
+	err = show(ctx, s)
+	if err != nil && ctx.Err() != nil {
+		return errors.New("interrupted") // what failed, failed for that
+	}
+	return err
 }
