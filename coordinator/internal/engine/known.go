@@ -28,19 +28,23 @@ func needed(cmd queue.Command) []queue.LeaseRef {
 			add(rs[i].Need, rs[i].Lease)
 		}
 	}
+	extensions := func(xs []queue.Extension) {
+		for i := range xs {
+			add(xs[i].Need, xs[i].Lease)
+		}
+	}
 	switch c := cmd.(type) {
 	case *queue.ReportLeases:
 		reports(c.Reports)
 	case *queue.Message:
 		reports(c.Reports)
+		extensions(c.Held)
 	case *queue.ReleaseLeases:
 		for i := range c.Releases {
 			add(c.Releases[i].Need, c.Releases[i].Lease)
 		}
 	case *queue.ExtendLeases:
-		for i := range c.Extensions {
-			add(c.Extensions[i].Need, c.Extensions[i].Lease)
-		}
+		extensions(c.Extensions)
 	}
 	return refs
 }

@@ -164,7 +164,7 @@ func (m *Machine) disconnect(c *Disconnect) {
 }
 
 // message takes one message of a stream, part by part. A message that comes back from a
-// look-up has only the reports left that needed it.
+// look-up has only the reports left, and the leases to be cancelled, that needed it.
 func (m *Machine) message(c *Message) {
 	a := m.byStream[c.Stream]
 	if a == nil && !c.Looked {
@@ -172,18 +172,23 @@ func (m *Machine) message(c *Message) {
 		m.done(c)
 		return
 	}
-	again := c.Looked
 	if a == nil {
-		a = &agent{} // the stream went during the look-up: nothing live is its own
+		a = &agent{id: c.agent} // the stream went during the look-up: nothing live is its own
 	}
-	if m.reports(c.Reports, &c.Lookup, a) {
-		defer m.missing(c)
-	} else {
-		defer m.done(c)
+	c.agent = a.id
+	need := m.reports(c.Reports, &c.Lookup, a)
+	if !c.Looked {
+		m.messageRest(c, a)
 	}
-	if again {
+	if m.endings(c, a) || need {
+		m.missing(c)
 		return
 	}
+	m.done(c)
+}
+
+// messageRest takes all of a message but its reports.
+func (m *Machine) messageRest(c *Message, a *agent) {
 	a.heard, a.heardAt, a.silent = m.mono, m.now, false
 	for i := range c.Releases {
 		m.sessionRelease(a, &c.Releases[i])
@@ -231,7 +236,7 @@ func (m *Machine) heartbeat(a *agent, c *Message, first bool) {
 		x := &c.Held[i]
 		n, l := m.held(a, x.Lease)
 		if l == nil {
-			c.Cancels = append(c.Cancels, LeaseEnd{x.Lease, m.whyEnded(x.Lease)})
+			x.Need = true // of an answer, which endings gives
 			continue
 		}
 		l.beat, l.misses = a.beat, 0
@@ -241,6 +246,24 @@ func (m *Machine) heartbeat(a *agent, c *Message, first bool) {
 	for _, n := range slices.Clone(a.leases) {
 		m.missed(m.leases.at(n), a, first)
 	}
+}
+
+// endings answers the leases that an agent names and does not hold, and tells whether some
+// must be looked up first.
+func (m *Machine) endings(c *Message, a *agent) (need bool) {
+	for i := range c.Held {
+		x := &c.Held[i]
+		if !x.Need {
+			continue
+		}
+		s := m.stand(x.Lease, &c.Lookup)
+		if x.Need = s.need; s.need {
+			need = true
+			continue
+		}
+		c.Cancels = append(c.Cancels, LeaseEnd{x.Lease, s.endFor(a)})
+	}
+	return need
 }
 
 func (l *lease) note(x *Extension) {

@@ -171,6 +171,9 @@ func (b *book) look(c Command) {
 		for i := range c.Reports {
 			serials[c.Reports[i].Lease.Serial] = true
 		}
+		for i := range c.Held {
+			serials[c.Held[i].Lease.Serial] = true
+		}
 	default:
 		return
 	}

@@ -134,7 +134,7 @@ type Extension struct {
 	Progress    float64
 	HasProgress bool
 	Message     string
-	// Reply (unary calls only)
+	// Reply (of unary calls; of a message only Need)
 	Extended bool
 	Left     time.Duration
 	End      EndReason
@@ -206,8 +206,8 @@ type Connect struct {
 }
 
 // Message is one message of a connected stream. Parts are taken in the order of the fields.
-// Reports that need a look-up come back in Missing; the rest of the message is done by then
-// and is not repeated.
+// Reports, and leases in Held, that need a look-up come back in Missing; the rest of the message
+// is done by then and is not repeated.
 type Message struct {
 	Lookup
 	Stream    StreamID
@@ -221,6 +221,8 @@ type Message struct {
 	// Reply
 	Gone    bool       // the stream is not connected (any more); nothing was done
 	Cancels []LeaseEnd // leases of this message that the agent should drop
+
+	agent string // whose stream it came by, kept over a look-up
 }
 
 // Disconnect says that a stream has ended. The session stays.

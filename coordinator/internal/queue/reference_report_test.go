@@ -4,26 +4,27 @@ import (
 	"time"
 )
 
-// report takes a report; by is nil for a unary call.
-func (r *reference) report(x *Report, by *refAgent) {
+// report takes a report. Of a session's, id is the agent, and by what it has now, nil if its
+// stream has gone; both are nil for a unary call.
+func (r *reference) report(x *Report, by *refAgent, id *string) {
 	if r.taken[x] || x.Need {
 		return
 	}
 	r.taken[x] = true
-	ack, end, win := r.judgeReport(x, by)
+	ack, end, win := r.judgeReport(x, by, id)
 	if x.Ack != ack || x.End != end || x.Winner != win {
 		r.fault("report of %d#%d: ack %d end %d winner %v, want %d %d %v",
 			x.Lease.Serial, x.Lease.Attempt, x.Ack, x.End, x.Winner, ack, end, win)
 	}
 }
 
-func (r *reference) judgeReport(x *Report, by *refAgent) (Ack, EndReason, bool) {
+func (r *reference) judgeReport(x *Report, by *refAgent, id *string) (Ack, EndReason, bool) {
 	t := r.tasks[x.Lease.Serial]
 	if t == nil || t.pruned || x.Lease.Attempt < 1 || x.Lease.Attempt > t.st.Attempt {
 		return AckLeaseLost, EndUnknown, false
 	}
 	if l := t.lease; l != nil && l.attempt == x.Lease.Attempt {
-		mine := l.unary && by == nil || !l.unary && by != nil && r.agents[l.agent] == by
+		mine := l.unary && id == nil || !l.unary && by != nil && r.agents[l.agent] == by
 		if !mine && !x.Success {
 			return AckLeaseLost, EndUnknown, false // L3
 		}
@@ -34,7 +35,10 @@ func (r *reference) judgeReport(x *Report, by *refAgent) (Ack, EndReason, bool) 
 		r.fault("%s attempt %d is neither live nor ended", t.spec.ID, x.Lease.Attempt)
 		return 0, 0, false
 	}
+	mine := id == nil && a.Unary || id != nil && *id == a.Agent && !a.Unary
 	switch {
+	case !mine && !x.Success:
+		return AckLeaseLost, EndUnknown, false // L3
 	case a.Reported && a.Digest == x.Digest: // C3
 		if x.Invalid != "" {
 			return AckInvalid, 0, false
@@ -126,7 +130,7 @@ func (r *reference) release(x *Release) {
 			}
 		case ended && a.Outcome == OutcomeReleased && a.Unary:
 			want, end = true, 0 // C4
-		case ended:
+		case ended && a.Unary:
 			end = refusal(t, a)
 		}
 	}
@@ -153,7 +157,7 @@ func (r *reference) extend(x *Extension) {
 				l.deadline = min(r.mono+l.length, l.backstop)
 				left = max(0, l.deadline-r.mono)
 			}
-		case ended:
+		case ended && a.Unary:
 			end = refusal(t, a)
 		}
 	}

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"fmt"
+	"slices"
 )
 
 func (r *reference) message(c *Message, missing bool) {
@@ -18,16 +19,21 @@ func (r *reference) message(c *Message, missing bool) {
 		}
 		return
 	}
-	by := a
-	if by == nil {
-		by = &refAgent{}
+	s := r.said[c]
+	if s == nil {
+		s = &refMessage{agent: id}
+		r.said[c] = s
 	}
 	for i := range c.Reports {
-		r.report(&c.Reports[i], by)
+		r.report(&c.Reports[i], a, &s.agent)
 	}
-	if c.Looked {
-		return
+	if !c.Looked {
+		r.messageRest(c, id, a)
 	}
+	r.cancelled(c, s)
+}
+
+func (r *reference) messageRest(c *Message, id string, a *refAgent) {
 	a.heard, a.silent = r.mono, false
 	for i := range c.Releases {
 		if t := r.own(id, c.Releases[i].Lease); t != nil {
@@ -53,13 +59,12 @@ func (r *reference) own(agent string, ref LeaseRef) *refTask {
 func (r *reference) heartbeat(id string, a *refAgent, c *Message) {
 	first := !a.greeted
 	a.greeted = true
-	var cancels []LeaseEnd
 	for i := range c.Held {
 		t := r.own(id, c.Held[i].Lease)
 		if t == nil {
-			cancels = append(cancels, LeaseEnd{c.Held[i].Lease, r.whyEnded(c.Held[i].Lease)})
 			continue
 		}
+		r.taken[&c.Held[i]] = true
 		l := t.lease
 		l.misses, l.named = 0, true
 		if !l.confirmed && l.running {
@@ -67,7 +72,6 @@ func (r *reference) heartbeat(id string, a *refAgent, c *Message) {
 		}
 		l.confirmed, l.restored = true, false
 	}
-	r.wantCancels(c.Cancels, cancels)
 	for _, t := range r.session(id) { // L9
 		l := t.lease
 		named := l.named
@@ -84,24 +88,27 @@ func (r *reference) heartbeat(id string, a *refAgent, c *Message) {
 	}
 }
 
-// wantCancels takes UNKNOWN for any reason: that of an attempt which ended long ago is in the
-// ledger only.
-func (r *reference) wantCancels(got, want []LeaseEnd) {
-	ok := len(got) == len(want)
-	for i := 0; ok && i < len(got); i++ {
-		ok = got[i].Lease == want[i].Lease && (got[i].Reason == want[i].Reason || got[i].Reason == EndUnknown)
+// cancelled judges the leases that a heartbeat names and its agent does not hold.
+func (r *reference) cancelled(c *Message, s *refMessage) {
+	for i := range c.Held {
+		x := &c.Held[i]
+		if r.taken[x] || x.Need {
+			continue
+		}
+		r.taken[x] = true
+		s.cancels = append(s.cancels, LeaseEnd{x.Lease, r.whyEnded(x.Lease, s.agent)})
 	}
-	if !ok {
-		r.fault("a heartbeat is answered with cancels %v, want %v", got, want)
+	if !slices.Equal(c.Cancels, s.cancels) {
+		r.fault("a heartbeat is answered with cancels %v, want %v", c.Cancels, s.cancels)
 	}
 }
 
-func (r *reference) whyEnded(ref LeaseRef) EndReason {
+func (r *reference) whyEnded(ref LeaseRef, by string) EndReason {
 	t := r.tasks[ref.Serial]
 	if t == nil || t.pruned {
 		return EndUnknown
 	}
-	if a, ok := t.attempts[ref.Attempt]; ok {
+	if a, ok := t.attempts[ref.Attempt]; ok && a.Agent == by && !a.Unary {
 		return refusal(t, a)
 	}
 	return EndUnknown

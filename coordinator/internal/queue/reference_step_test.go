@@ -128,7 +128,7 @@ func (r *reference) apply(c Command, out *Effects) {
 		return
 	case *ReportLeases:
 		for i := range c.Reports {
-			r.report(&c.Reports[i], nil)
+			r.report(&c.Reports[i], nil, nil)
 		}
 		return
 	case *ReleaseLeases:

@@ -25,6 +25,7 @@ type reference struct {
 	// Of the present step.
 	m       *Machine
 	taken   map[any]bool // reports, releases, extensions of commands that are looked up
+	said    map[*Message]*refMessage
 	events  []string
 	streams []string
 	ended   []string
@@ -77,6 +78,12 @@ type refAgent struct {
 	queues          []string
 }
 
+// refMessage is what is kept of a message while it is looked up.
+type refMessage struct {
+	agent   string
+	cancels []LeaseEnd // its answer
+}
+
 type refWaiter struct {
 	call  *Acquire
 	until time.Duration
@@ -86,7 +93,7 @@ type refWaiter struct {
 func newReference(c Config) *reference {
 	return &reference{
 		cfg: c, tasks: map[Serial]*refTask{}, paused: map[string]bool{DefaultQueue: false},
-		agents: map[string]*refAgent{}, taken: map[any]bool{},
+		agents: map[string]*refAgent{}, taken: map[any]bool{}, said: map[*Message]*refMessage{},
 	}
 }
 

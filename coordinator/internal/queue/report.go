@@ -106,10 +106,18 @@ func endOf(s State, rec *Attempt) EndReason {
 	return rec.End
 }
 
-// whyEnded gives the reason for telling an agent to drop a lease, as far as memory knows.
-func (m *Machine) whyEnded(r LeaseRef) EndReason {
-	s := m.stand(r, &Lookup{})
-	if s.live || s.need || s.end == 0 {
+// foreign tells whether an attempt that ended was not the caller's: by is the agent of a session,
+// nil for unary calls. It may be an earlier instance's: its reports outlive it in the outbox.
+func foreign(rec *Attempt, by *agent) bool {
+	if by == nil {
+		return !rec.Unary
+	}
+	return rec.Unary || rec.Agent != by.id
+}
+
+// endFor is the reason to tell a caller who may not act on the lease.
+func (s *standing) endFor(by *agent) EndReason {
+	if s.live || s.rec != nil && foreign(s.rec, by) {
 		return EndUnknown
 	}
 	return s.end
@@ -137,8 +145,8 @@ func (m *Machine) report(r *Report, lk *Lookup, by *agent) {
 		r.Need = true
 	case s.live:
 		m.reportLive(r, s, by)
-	case s.rec == nil:
-		r.Ack, r.End = AckLeaseLost, s.end
+	case s.rec == nil, !r.Success && foreign(s.rec, by):
+		r.Ack, r.End = AckLeaseLost, EndUnknown
 	case s.rec.Reported && s.rec.Digest == r.Digest:
 		r.Ack = AckDuplicate
 		if r.Invalid != "" {
@@ -297,12 +305,10 @@ func (m *Machine) release(r *Release, lk *Lookup) {
 	case s.live && m.leases.at(s.t.lease).unary:
 		m.back(s.h, s.t, OutcomeReleased, EndReleased)
 		r.Released = true
-	case s.live:
-		r.End = EndUnknown
 	case s.rec != nil && s.rec.Outcome == OutcomeReleased && s.rec.Unary:
 		r.Released = true
 	default:
-		r.End = s.end
+		r.End = s.endFor(nil)
 	}
 }
 
@@ -331,10 +337,7 @@ func (m *Machine) extend(x *Extension, lk *Lookup) {
 		return
 	}
 	if !s.live || !m.leases.at(s.t.lease).unary {
-		x.End = s.end
-		if s.live {
-			x.End = EndUnknown
-		}
+		x.End = s.endFor(nil)
 		return
 	}
 	n := s.t.lease
