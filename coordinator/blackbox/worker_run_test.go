@@ -33,6 +33,7 @@ import (
 //	failed is final                     TestWorkerPyFailedIsFinal
 //	child of a failed task              TestWorkerPyChildOfAFailedTask; transfer: TestWorkerPyChildOfFailedTaskWaits
 //	lock released on every path         TestWorkerPyLeaseIsReleasedAtTheEnd; session: TestDrainFinishesAndReleasesTheRest
+//	  failing to unlock is not fatal    outbox: TestFailureToDeleteIsLoggedAndTriedAgain
 //	  release on exception (6)          TestWorkerPyLeaseOfAStoppedAgent; session: TestPanicOfTheRunnerIsReported
 //	exception in the loop               TestWorkerPyLoopGoesOn; runner: TestPanicInADialectIsInternal
 //	missing folders                     TestWorkerPyMissingFolders
