@@ -17,6 +17,7 @@ import (
 
 const (
 	dropChance = 0.10
+	dropSurely = 20 // the answer of a method that is lost if none of it was before
 	// snapChance is that of a session's stream to break, at each message: on a real path a lost message takes the stream with
 	// it, and credit that was used for a lost grant is free again only with the next stream.
 	snapChance = 0.03
@@ -33,6 +34,7 @@ type dropper struct {
 	grants *fault
 	snaps  *fault
 	lost   map[string]bool // leases whose grant was lost
+	asked  map[string]int
 }
 
 // dropped are the calls whose answers get lost.
@@ -43,7 +45,7 @@ var dropped = []string{
 
 func newDropper(t *testing.T, r *rand.Rand) *dropper {
 	d := &dropper{chance: apart(r), faults: map[string]*fault{}, grants: injected(t, "lost: a session's grants"),
-		snaps: injected(t, "a session's stream broken"), lost: map[string]bool{}}
+		snaps: injected(t, "a session's stream broken"), lost: map[string]bool{}, asked: map[string]int{}}
 	for _, method := range dropped {
 		d.faults[method] = injected(t, "lost: a message of "+method)
 	}
@@ -54,7 +56,15 @@ func (d *dropper) lose(method string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	f := d.faults[method]
-	return f != nil && f.happens(d.chance, dropChance)
+	if f == nil {
+		return false
+	}
+	d.asked[method]++
+	if d.asked[method] == dropSurely && f.fires.Load() == 0 { // a rare method must have its turn too
+		f.fired()
+		return true
+	}
+	return f.happens(d.chance, dropChance)
 }
 
 // down loses answers and what sessions are told.
