@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,11 +20,10 @@ func TestWallClockJumps(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var off time.Duration
-				asked := 0
+				var off, asked atomic.Int64
 				disk := vfs.NewCrashableMem()
 				wall := func(c *engine.Config) {
-					c.Wall = func() time.Time { asked++; return time.Now().Add(off) }
+					c.Wall = func() time.Time { asked.Add(1); return time.Now().Add(time.Duration(off.Load())) }
 				}
 				l := start(t, disk, wall)
 				l.submit(spec("long"), spec("short"), spec("back-off", backOff))
@@ -34,8 +34,8 @@ func TestWallClockJumps(t *testing.T) {
 				due := l.task("back-off").Status.Ready
 				from := l.task("short").Status.Create
 
-				off = jump
-				asked = 0
+				off.Store(int64(jump))
+				asked.Store(0)
 				for beats := range int64(6 * 5) { // over two minutes, the unary lease ends at one
 					time.Sleep(ttl / 3)
 					if out := s.beat(beats+2, long.ID); len(out.Cancels) > 0 {
@@ -46,7 +46,7 @@ func TestWallClockJumps(t *testing.T) {
 						t.Fatalf("L6: after %v of a lease of %v the task is %v", passed, unaryLength, left)
 					}
 				}
-				if asked == 0 {
+				if asked.Load() == 0 {
 					t.Error("nobody looked at the clock that jumped")
 				}
 				if got := l.task("back-off"); got.Status.State != queue.Ready || due-from > queue.Instant(time.Minute.Microseconds()) {
