@@ -31,19 +31,22 @@ type event struct {
 type taskView struct {
 	ID     string `json:"id"`
 	Status struct {
-		State    string `json:"state"`
-		Attempts []struct {
-			Attempt int    `json:"attempt"`
-			AgentID string `json:"agentId"`
-			Outcome string `json:"outcome"`
-			Failure struct {
-				FailureClass string `json:"failureClass"`
-			} `json:"failure"`
-		} `json:"attempts"`
-		Result struct {
+		Attempts []attempt `json:"attempts"`
+		Result   struct {
 			Text string `json:"text"`
 		} `json:"result"`
 	} `json:"status"`
+}
+
+type attempt struct {
+	Attempt int     `json:"attempt"`
+	AgentID string  `json:"agentId"`
+	Outcome string  `json:"outcome"`
+	Failure failure `json:"failure"`
+}
+
+type failure struct {
+	FailureClass string `json:"failureClass"`
 }
 
 // movedOnce checks that the lease expired under the dead agent, and that the other one succeeded.
