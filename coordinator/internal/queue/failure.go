@@ -39,11 +39,9 @@ const (
 func (m *Machine) judge(h uint32, t *task, a Attempt) {
 	v := verdicts[a.Failure.Class]
 	retry := m.terms.at(t.terms).retry
+	final := v == failNow
 	if v == asUnknown {
-		v = failNow
-		if retry.Unknown == UnknownRetry {
-			v = backOff
-		}
+		v, final = backOff, retry.Unknown != UnknownRetry
 	}
 	if v == waitOut {
 		if t.uncounted++; t.uncounted > MaxUncounted {
@@ -56,7 +54,7 @@ func (m *Machine) judge(h uint32, t *task, a Attempt) {
 	if v == backOff {
 		t.counted++
 	}
-	over := v == failNow || v == elsewhere && t.denied >= MaxDenied || v == backOff && int32(t.counted) >= retry.MaxAttempts
+	over := final || v == elsewhere && t.denied >= MaxDenied || v == backOff && int32(t.counted) >= retry.MaxAttempts
 	switch {
 	case t.expire != 0 && t.expire <= m.now:
 		m.finish(h, t, Expired, deadlineFailure, a, nil)

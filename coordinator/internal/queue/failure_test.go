@@ -16,6 +16,7 @@ func TestFailureClasses(t *testing.T) {
 	}
 	failed := ends{state: Failed}
 	counted := ends{Ready, 1, 0, 0}
+	last := ends{Failed, 1, 0, 0} // it counts, and is final all the same
 	waited := ends{Ready, 0, 1, 0}
 	denied := ends{Ready, 0, 0, 1}
 	for _, c := range []struct {
@@ -24,8 +25,8 @@ func TestFailureClasses(t *testing.T) {
 		want    ends
 	}{
 		{ClassConnect, 0, counted},
-		{ClassTimeout, 0, failed},
-		{ClassTimeout, UnknownFail, failed},
+		{ClassTimeout, 0, last},
+		{ClassTimeout, UnknownFail, last},
 		{ClassTimeout, UnknownRetry, counted},
 		{ClassRateLimited, 0, waited},
 		{ClassOverloaded, 0, waited},

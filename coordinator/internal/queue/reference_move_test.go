@@ -98,8 +98,7 @@ func (r *reference) judge(t *refTask, a *Attempt) {
 	case ClassConnect, ClassServerError, ClassInternal:
 		counts = true
 	case ClassTimeout:
-		counts = t.spec.Retry.Unknown == UnknownRetry
-		fails = !counts
+		counts, fails = true, t.spec.Retry.Unknown != UnknownRetry
 	case ClassRateLimited, ClassOverloaded:
 		t.st.Uncounted++
 		counts = t.st.Uncounted > 20
@@ -111,7 +110,7 @@ func (r *reference) judge(t *refTask, a *Attempt) {
 	}
 	if counts {
 		t.st.Counted++
-		fails = t.st.Counted >= t.spec.Retry.MaxAttempts
+		fails = fails || t.st.Counted >= t.spec.Retry.MaxAttempts
 	}
 	switch {
 	case r.expired(t):
