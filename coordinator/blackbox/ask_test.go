@@ -34,6 +34,10 @@ func after(ids ...string) func(*stintv1.Task) {
 	return func(t *stintv1.Task) { t.DependsOn = ids }
 }
 
+func in(queue string) func(*stintv1.Task) {
+	return func(t *stintv1.Task) { t.Queue = queue }
+}
+
 func attempts(most int32) func(*stintv1.Task) {
 	return func(t *stintv1.Task) { t.Retry = &stintv1.RetryPolicy{MaxAttempts: most} }
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -108,7 +109,6 @@ func TestWorkerPyStatus(t *testing.T) {
 	l := c.dial(t)
 	startAgent(t, c, startSandbox(t, "--status", "422").addr, "--queue", "bad", "--agent-id", "failing")
 	startAgent(t, c, serveAPI(t, hanging(t)).addr, "--queue", "slow", "--agent-id", "holding")
-	in := func(queue string) func(*stintv1.Task) { return func(t *stintv1.Task) { t.Queue = queue } }
 	l.submit(t, task("broken", in("bad")), task("busy", in("slow")), task("idle", in("other")))
 	l.endedAs(t, "broken", stintv1.TaskState_TASK_STATE_FAILED)
 	l.granted(t, "busy", 1)
@@ -124,9 +124,17 @@ func TestWorkerPyStatus(t *testing.T) {
 func TestStatusWatch(t *testing.T) {
 	c := startCoordinator(t)
 	l := c.dial(t)
-	l.submit(t, task("a"), task("b", after("a")))
+	finish := make(chan struct{})
+	startAgent(t, c, serveAPI(t, nil).addr, "--queue", "quick")
+	startAgent(t, c, serveAPI(t, held(finish)).addr, "--queue", "slow")
+	l.submit(t, task("a", in("quick")), task("b", in("slow")))
+	l.completed(t, "a")
+	l.granted(t, "b", 1)
 	watch := command{name: agentName, args: []string{"status", "--watch", "--coordinator", c.grpc}}.start(t)
-	startAgent(t, c, serveAPI(t, nil).addr)
+	if watch.stdout.find(bounded(t), regexp.MustCompile(`1/2 done \(50%\) running 1 completed 1$`), 1) == nil {
+		t.Fatalf("never half done: %s%s", watch.stdout, watch.stderr)
+	}
+	close(finish)
 	if code := watch.wait(); code != 0 || !strings.Contains(watch.stdout.String(), "2/2 done (100%) completed 2") {
 		t.Errorf("exit code %d: %s%s", code, watch.stdout, watch.stderr)
 	}
