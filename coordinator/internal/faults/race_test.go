@@ -182,10 +182,15 @@ func TestExpiryOfATaskGrantedAgain(t *testing.T) {
 		l.submit(spec("a"))
 		first := l.one("one")
 		time.Sleep(unaryLength - 1) // the first lease ends in a moment
+		// The next agent waits already, so that it is granted in the very step of the release.
+		waiting := begin(t, func() ([]engine.Lease, error) {
+			return l.Acquire(t.Context(), engine.Acquire{Agent: "two", Max: 1, Length: unaryLength, Wait: unaryLength})
+		})
+		waiting.waits("acquire")
 		if _, err := l.Release(t.Context(), []engine.Release{{LeaseID: first.ID}}); err != nil {
 			t.Fatal(err)
 		}
-		second := l.one("two")
+		second := waiting.ends("acquire")[0]
 		time.Sleep(unaryLength / 2) // past the end of the first
 		if got := l.task("a"); got.Status.State != queue.Running || got.Lease.Attempt != 2 {
 			t.Errorf("granted before the expiry: %+v", got.Status)
