@@ -349,6 +349,6 @@ func (m *Machine) tellDrain(a *agent) {
 	o := m.tell(a.stream)
 	o.Drain = true
 	if a.hasDrain {
-		o.Left = max(0, a.drainBy-m.mono)
+		o.Left = max(1, a.drainBy-m.mono) // 0 would be no limit
 	}
 }
