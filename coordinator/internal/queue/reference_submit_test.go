@@ -135,7 +135,7 @@ func (r *reference) tellCancel(t *refTask, end EndReason) {
 
 func (r *reference) rerun(c *Rerun) {
 	want, changed := Reason(""), 0
-	if c.ExpireTime != 0 && c.ExpireTime <= r.now {
+	if c.ExpireTime != 0 && c.ExpireTime <= r.now && slices.ContainsFunc(c.Items, r.rerunEnded) {
 		r.wantErr("rerun", c.Err, FieldInvalid)
 		return
 	}
@@ -154,12 +154,17 @@ func (r *reference) rerun(c *Rerun) {
 	}
 }
 
+func (r *reference) rerunEnded(it Choice) bool {
+	t := r.byID(it.ID)
+	return t != nil && t.st.State.Terminal() && (it.Run == 0 || it.Run == t.st.Run)
+}
+
 func (r *reference) rerunTask(it Choice, expire Instant) (bool, Reason) {
 	t := r.byID(it.ID)
 	switch {
 	case t == nil:
 		return false, TaskNotFound
-	case !t.st.State.Terminal() || it.Run != 0 && it.Run != t.st.Run:
+	case !r.rerunEnded(it):
 		return false, ""
 	case t.st.State == Completed:
 		return false, TaskCompleted

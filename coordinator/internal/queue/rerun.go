@@ -5,11 +5,6 @@ import "fmt"
 // rerun starts a new run of terminal tasks that did not complete. Each is looked up: what a
 // new run needs of its spec is not in memory.
 func (m *Machine) rerun(c *Rerun) {
-	if c.ExpireTime != 0 && c.ExpireTime <= m.now {
-		c.Err = m.notInFuture("expire_time", c.ExpireTime)
-		m.done(c)
-		return
-	}
 	for _, it := range c.Items {
 		if m.needsLook(it.ID, &c.Lookup) {
 			m.missing(c)
@@ -17,7 +12,12 @@ func (m *Machine) rerun(c *Rerun) {
 		}
 	}
 	defer m.done(c)
+	over := c.ExpireTime != 0 && c.ExpireTime <= m.now
 	for _, it := range c.Items {
+		if _, ended := m.ended(it, &c.Lookup); over && ended { // a repeat that comes late is no fault (C4)
+			c.Err = m.notInFuture("expire_time", c.ExpireTime)
+			return
+		}
 		changed, err := m.rerunTask(it, c)
 		if err != nil && len(c.Items) == 1 {
 			c.Err = err
@@ -45,21 +45,25 @@ func (m *Machine) needsLook(id string, lk *Lookup) bool {
 	return k == nil || !k.Status.State.Terminal() || k.Status.Run != t.run
 }
 
-func (m *Machine) rerunTask(it Choice, c *Rerun) (bool, error) {
-	h, t := m.tasks.find(it.ID)
-	k, _ := m.knownID(&c.Lookup, it.ID)
+// ended gives the state of a task, 0 if there is none, and whether it is terminal in the run
+// that is to be retried.
+func (m *Machine) ended(it Choice, lk *Lookup) (State, bool) {
 	var state State
 	var run int32
-	switch {
-	case t != nil:
+	if _, t := m.tasks.find(it.ID); t != nil {
 		state, run = t.state, t.run
-	case k != nil:
+	} else if k, _ := m.knownID(lk, it.ID); k != nil {
 		state, run = k.Status.State, k.Status.Run
-	default:
-		return false, taskNotFound(it.ID)
 	}
+	return state, state.Terminal() && (it.Run == 0 || it.Run == run)
+}
+
+func (m *Machine) rerunTask(it Choice, c *Rerun) (bool, error) {
+	state, ok := m.ended(it, &c.Lookup)
 	switch {
-	case !state.Terminal() || it.Run != 0 && it.Run != run:
+	case state == 0:
+		return false, taskNotFound(it.ID)
+	case !ok:
 		return false, nil
 	case state == Completed:
 		return false, &Error{
@@ -67,10 +71,11 @@ func (m *Machine) rerunTask(it Choice, c *Rerun) (bool, error) {
 			Detail: "a task that completed keeps its result; submit a new task to have it done again",
 		}
 	}
+	k, _ := m.knownID(&c.Lookup, it.ID)
 	if err := m.checkRerun(k, &c.Lookup); err != nil {
 		return false, err
 	}
-	if t != nil {
+	if h, t := m.tasks.find(it.ID); t != nil {
 		m.removeStub(h, t)
 	}
 	m.revive(k, c)
