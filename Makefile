@@ -94,12 +94,18 @@ RACE := $(if $(shell command -v "$$(go env CC)" 2>/dev/null),-race)
 # Longest time of one package's tests: several times what the longest takes on two cores.
 TEST_TIMEOUT := 15m
 
+# -count=1: go test cannot see what the tests build and start themselves, and would take an old result for a new one.
 # STINT_REQUIRE=all makes a test fail that would be skipped because a program it needs is not there.
 .PHONY: test
 test: $(GRPCURL) ## vet, then all tests, those with the real programs included
 	go vet ./...
 	@[ -n "$(RACE)" ] || [ "$(STINT_REQUIRE)" != all ] || { echo "no C compiler, so no race detector: install gcc"; exit 1; }
-	STINT_GRPCURL=$(GRPCURL) go test $(RACE) -timeout $(TEST_TIMEOUT) ./...
+	STINT_GRPCURL=$(GRPCURL) go test $(RACE) -count=1 -timeout $(TEST_TIMEOUT) ./...
+
+# Without the race detector, which the short size has: this one is for much work in an hour.
+.PHONY: soak
+soak: ## the fault suite in its long size, an hour at most; SEED=n repeats the choices of a run
+	STINT_SOAK=1 go test -count=1 -v -p 1 -timeout 60m ./coordinator/internal/faults ./coordinator/blackbox
 
 .PHONY: clean
 clean: ## remove what was built and what a demo left; keeps the tools
