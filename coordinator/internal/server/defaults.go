@@ -6,6 +6,17 @@ import (
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
 )
 
+// The defaults as messages. Tasks share them, so nobody may write to a task once it is filled in.
+var (
+	unsetAttemptTimeout = durationpb.New(defaultAttemptTimeout)
+	unsetInitialBackoff = durationpb.New(defaultInitialBackoff)
+	unsetMaxBackoff     = durationpb.New(defaultMaxBackoff)
+	unsetBudget         = &stintv1.Budget{MinUsd: new(float64(defaultMinUSD)), MaxUsd: new(float64(defaultMaxUSD))}
+	unsetRetry          = &stintv1.RetryPolicy{
+		MaxAttempts: defaultMaxAttempts, InitialBackoff: unsetInitialBackoff, MaxBackoff: unsetMaxBackoff,
+	}
+)
+
 // fillIn sets what the submitter left unset, and drops what only the coordinator writes.
 func fillIn(t *stintv1.Task) {
 	t.Status = nil
@@ -19,7 +30,7 @@ func fillIn(t *stintv1.Task) {
 		t.Intensity = stintv1.Intensity_INTENSITY_MEDIUM
 	}
 	if t.AttemptTimeout == nil {
-		t.AttemptTimeout = durationpb.New(defaultAttemptTimeout)
+		t.AttemptTimeout = unsetAttemptTimeout
 	}
 	fillInBudget(t)
 	fillInRetry(t)
@@ -28,14 +39,13 @@ func fillIn(t *stintv1.Task) {
 // fillInBudget rounds both bounds to micro-dollars and gives the unset ones their default,
 // which yields to the other bound.
 func fillInBudget(t *stintv1.Task) {
-	if t.Budget == nil {
-		t.Budget = &stintv1.Budget{}
-	}
 	b := t.Budget
+	if b == nil || b.MinUsd == nil && b.MaxUsd == nil {
+		t.Budget = unsetBudget
+		return
+	}
 	lowest, highest := rounded(b.MinUsd), rounded(b.MaxUsd)
 	switch {
-	case lowest == nil && highest == nil:
-		lowest, highest = new(float64(defaultMinUSD)), new(float64(defaultMaxUSD))
 	case lowest == nil:
 		lowest = new(min(defaultMinUSD, *highest))
 	case highest == nil:
@@ -53,17 +63,18 @@ func rounded(v *float64) *float64 {
 }
 
 func fillInRetry(t *stintv1.Task) {
-	if t.Retry == nil {
-		t.Retry = &stintv1.RetryPolicy{}
-	}
 	r := t.Retry
+	if r == nil {
+		t.Retry = unsetRetry
+		return
+	}
 	if r.MaxAttempts == 0 {
 		r.MaxAttempts = defaultMaxAttempts
 	}
 	if r.InitialBackoff == nil {
-		r.InitialBackoff = durationpb.New(defaultInitialBackoff)
+		r.InitialBackoff = unsetInitialBackoff
 	}
 	if r.MaxBackoff == nil {
-		r.MaxBackoff = durationpb.New(defaultMaxBackoff)
+		r.MaxBackoff = unsetMaxBackoff
 	}
 }

@@ -273,3 +273,22 @@ func TestSessionCutsMessages(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Successes are let past the rules of the contract by hand: exactly those that keep them.
+func TestSuccessesAreJudgedAsByTheRules(t *testing.T) {
+	rules, err := newRules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []*stintv1.Report{
+		{}, {LeaseId: "x"}, {Result: &stintv1.Result{}},
+		{LeaseId: "x", Result: &stintv1.Result{}},
+		{LeaseId: "x", Result: &stintv1.Result{Text: "y", BudgetUsedUsd: new(-1.0)}},
+		{LeaseId: "x", Failure: &stintv1.Failure{}},
+		{LeaseId: "x", Result: &stintv1.Result{}, Failure: &stintv1.Failure{}},
+	} {
+		if kept, good := rules.Validate(r) == nil, malformed(r, rules) == ""; kept != good {
+			t.Errorf("%v: the rules say %t, by hand it is %t", r, kept, good)
+		}
+	}
+}
