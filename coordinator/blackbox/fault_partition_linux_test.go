@@ -34,9 +34,11 @@ func needNetworks(t *testing.T) {
 			required(t, "%v; install iproute2 and nftables", err)
 		}
 	}
-	if os.Getuid() != 0 {
-		required(t, "networks can be made by root alone")
+	trial := fmt.Sprintf("stint%d", os.Getpid())
+	if out, err := exec.Command("ip", "netns", "add", trial).CombinedOutput(); err != nil {
+		required(t, "no network can be made: %v: %s; run as root, in a container with the right to", err, out)
 	}
+	tool(t, "ip", "netns", "del", trial)
 }
 
 // tool runs a program of the system, which must succeed.
