@@ -10,8 +10,8 @@
 //
 // # What is always true
 //
-//   - Nothing waits for a time to pass. A test waits for a line, an answer or an event, within one liveness bound that says
-//     only that something is broken.
+//   - Nothing waits for a time to pass, but where that time is itself the fault: a multiple of a lease's length. A test waits
+//     for a line, an answer or an event, within one liveness bound that says only that something is broken.
 //   - The programs are built once a run, out of the tree as it stands, and with the race detector if the tests have it; a
 //     race in one of them fails the test that started it.
 //   - All ports are picked by the system, all folders are the test's own.
@@ -22,5 +22,6 @@
 //
 // arrows_test.go holds the packages to the layout. The files worker_*_test.go go through what worker.py did, one test a row;
 // the table at their head also names the tests of other packages that show a row more closely. reason_test.go provokes the
-// error reasons, and names those that can't be provoked from outside in short time.
+// error reasons, and names those that can't be provoked from outside in short time. The files fault_*_test.go break processes,
+// networks, disks and APIs while work goes on; fault_test.go says how.
 package blackbox
