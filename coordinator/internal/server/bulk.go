@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"time"
 
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
 
@@ -37,6 +38,11 @@ func (s *taskService) RetryTasks(ctx context.Context, r *stintv1.RetryTasksReque
 	}
 	if err := b.run(ctx, r.GetFilter(), r.GetPageToken()); err != nil {
 		return nil, err
+	}
+	// What would be refused is refused: the engine is not asked with validate_only.
+	if now := s.now(); b.only && b.changed > 0 && r.ExpireTime != nil && !r.GetExpireTime().AsTime().After(now) {
+		return nil, invalid("expire_time", "is %s, and it is %s here already; give a time in the future or none",
+			r.GetExpireTime().AsTime().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	return &stintv1.RetryTasksResponse{Matched: b.matched, Changed: b.changed, NextPageToken: b.next}, nil
 }

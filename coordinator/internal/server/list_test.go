@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
 
@@ -229,6 +230,10 @@ func TestBulk(t *testing.T) {
 	again := must(c.RetryTasks(ctx, &stintv1.RetryTasksRequest{Filter: filter}))(t)
 	if again.GetMatched() != 4 || again.GetChanged() != 1 || !slices.Equal(retried, []queue.Choice{{ID: "t1", Run: 2}}) {
 		t.Errorf("retry: %v, retried %v", again, retried)
+	}
+	late := &stintv1.RetryTasksRequest{Filter: filter, ValidateOnly: true, ExpireTime: timestamppb.New(noon)}
+	if _, err := c.RetryTasks(ctx, late); read(t, err).reason != "FIELD_INVALID" {
+		t.Errorf("validate_only of new runs that would be over at once: %v", err)
 	}
 	if queries[0].Limit != bulkPage || queries[0].Payload || queries[0].Result {
 		t.Errorf("query %+v", queries[0])
