@@ -93,7 +93,9 @@ func (d damage) String() string {
 }
 
 // number is what Pebble calls a file by, be it a table or a log.
-func (d damage) number() string { return strings.TrimSuffix(strings.TrimSuffix(d.file, ".sst"), ".log") }
+func (d damage) number() string {
+	return strings.TrimSuffix(strings.TrimSuffix(d.file, ".sst"), ".log")
+}
 
 func (x *image) random(rng *rand.Rand) damage {
 	kind := [...]string{".sst", ".log", "MANIFEST", ""}[rng.IntN(4)]
