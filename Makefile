@@ -107,6 +107,11 @@ test: $(GRPCURL) ## vet, then all tests, those with the real programs included
 soak: ## the fault suite in its long size, an hour at most; SEED=n repeats the choices of a run
 	STINT_SOAK=1 go test -count=1 -v -p 1 -timeout 60m ./coordinator/internal/faults ./coordinator/blackbox
 
+# Lays one bug after the other over the tree; exits with 1 if a test does not find it.
+.PHONY: planted
+planted: ## show that the fault suite finds bugs planted on purpose
+	go run ./coordinator/internal/faults/planted
+
 .PHONY: clean
 clean: ## remove what was built and what a demo left; keeps the tools
 	rm -rf bin .demo
