@@ -34,8 +34,9 @@ var heights = map[string]int{
 	"coordinator/internal/faults":              7, // tests only
 
 	// These use the programs, not the packages.
-	"coordinator/blackbox": 0,
-	"coordinator/demo":     0,
+	"coordinator/blackbox":                0,
+	"coordinator/demo":                    0,
+	"coordinator/internal/faults/planted": 0,
 
 	"agent":                  1,
 	"agent/internal/session": 0,
