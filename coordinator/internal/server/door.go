@@ -85,7 +85,8 @@ func ofCore(e *queue.Error) *refusal {
 		return internal()
 	}
 	r := &refusal{reason: stintv1.ErrorReason(n), names: e.Names, text: e.Detail, retry: e.RetryAfter}
-	if e.Detail != "" && len(e.Names) > 0 && !strings.Contains(e.Detail, e.Names[0]) {
+	named := e.Reason == queue.DependencyCycle // its detail shows the tasks in their order
+	if e.Detail != "" && len(e.Names) > 0 && !named {
 		r.text = list(e.Names) + ": " + e.Detail
 	}
 	if e.Field != "" {

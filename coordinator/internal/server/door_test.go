@@ -164,6 +164,14 @@ func TestCoreErrorsNameWhatTheyAreAbout(t *testing.T) {
 	if want := `"p1", "p2": submit those first`; got.status().Message() != want {
 		t.Errorf("got %q, want %q", got.status().Message(), want)
 	}
+	got = ofCore(&queue.Error{Reason: queue.TaskNotFound, Names: []string{"a"}, Detail: "no such task"}) // "a" is in the text by chance
+	if got.text != `"a": no such task` {
+		t.Errorf("text %q", got.text)
+	}
+	got = ofCore(&queue.Error{Reason: queue.DependencyCycle, Names: []string{"a", "b"}, Detail: "circle: a → b → a"})
+	if got.text != "circle: a → b → a" {
+		t.Errorf("text %q", got.text)
+	}
 	got = ofCore(&queue.Error{Reason: queue.FieldInvalid, Field: "tasks[3].expire_time", Detail: "must lie in the future"})
 	if d := read(t, got.status().Err()); !slices.Equal(d.fields, []string{"tasks[3].expire_time"}) {
 		t.Errorf("fields %q", d.fields)
