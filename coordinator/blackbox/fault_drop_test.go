@@ -191,29 +191,36 @@ func (u *unaryAgent) run(ctx context.Context) {
 	}
 }
 
-// again asks the same once more past the relay: it gets no lease that the first answer did not have, as long as one of
-// those lives (C4). They all can only have ended by cancels, so that is rare.
+// again asks the same once more past the relay: as long as a lease of the first answer lives, it gets no others (C4). After
+// that, which takes a cancel, it may be granted anew, and has those to run.
 func (u *unaryAgent) again(ctx context.Context, req *stintv1.AcquireLeasesRequest, first *stintv1.AcquireLeasesResponse) {
 	second := repeated(ctx, req, u.direct.agents.AcquireLeases)
 	u.same.fired()
-	known, other := 0, 0
+	var others []*stintv1.Lease
 	for _, lease := range second.GetLeases() {
-		if slices.ContainsFunc(first.GetLeases(), func(x *stintv1.Lease) bool { return x.GetLeaseId() == lease.GetLeaseId() }) {
-			known++
-		} else {
-			other++
+		if !slices.ContainsFunc(first.GetLeases(), func(x *stintv1.Lease) bool { return x.GetLeaseId() == lease.GetLeaseId() }) {
+			others = append(others, lease)
 		}
 	}
-	if known > 0 && other > 0 {
-		u.t.Errorf("C4: %s %s: repeated, it got %d leases again and %d others", u.id, req.GetRequestId(), known, other)
+	if len(others) == 0 {
+		return
 	}
-	for _, lease := range second.GetLeases()[:min(other, len(second.GetLeases()))] {
-		if known == 0 { // granted anew: it is ours to run
-			if report := u.work(ctx, lease); report != nil {
-				u.report(ctx, lease, report)
-			}
+	for _, lease := range first.GetLeases() {
+		if u.isLive(ctx, lease) {
+			u.t.Errorf("C4: %s %s: repeated, it got %d others while %s attempt %d lives", u.id, req.GetRequestId(), len(others),
+				lease.GetTask().GetId(), lease.GetAttempt())
 		}
 	}
+	for _, lease := range others {
+		if report := u.work(ctx, lease); report != nil {
+			u.report(ctx, lease, report)
+		}
+	}
+}
+
+func (u *unaryAgent) isLive(ctx context.Context, lease *stintv1.Lease) bool {
+	got := repeated(ctx, &stintv1.GetTaskRequest{TaskId: lease.GetTask().GetId()}, u.direct.tasks.GetTask)
+	return got.GetTask().GetStatus().GetLease().GetAttempt() == lease.GetAttempt()
 }
 
 func (u *unaryAgent) report(ctx context.Context, lease *stintv1.Lease, report *stintv1.Report) {

@@ -22,6 +22,7 @@ const (
 	whyExpired    = stintv1.LeaseEndReason_LEASE_END_REASON_EXPIRED
 	whyUnknown    = stintv1.LeaseEndReason_LEASE_END_REASON_UNKNOWN
 	whyReported   = stintv1.LeaseEndReason_LEASE_END_REASON_REPORTED
+	whyReleased   = stintv1.LeaseEndReason_LEASE_END_REASON_RELEASED
 	whySuperseded = stintv1.LeaseEndReason_LEASE_END_REASON_SUPERSEDED
 )
 
@@ -74,11 +75,11 @@ func (x *liar) report(lease string, result *stintv1.Result, want stintv1.ReportO
 	})
 }
 
-// reportOf is a success, or a failure if there is no result.
+// reportOf is a success, or a failure after which the task is tried again if there is no result.
 func reportOf(lease string, result *stintv1.Result) *stintv1.Report {
 	report := &stintv1.Report{LeaseId: lease, Result: result}
 	if result == nil {
-		report.Failure = &stintv1.Failure{FailureClass: stintv1.FailureClass_FAILURE_CLASS_INVALID_REQUEST}
+		report.Failure = &stintv1.Failure{FailureClass: stintv1.FailureClass_FAILURE_CLASS_SERVER_ERROR}
 	}
 	return report
 }
@@ -154,16 +155,25 @@ func TestLies(t *testing.T) {
 	for n := range did {
 		did[n] = injected(t, fmt.Sprintf("lie %d", n))
 	}
-	for id, lease := range mine {
-		n := r.IntN(len(did))
-		did[n].fired()
-		if x.tell(n, id, lease, <-k.lease(id)) {
-			won.fired()
-		} else {
-			k.let(id)
-			x.l.completed(t, id)
-			x.report(lease, &stintv1.Result{Text: "late"}, lost, whySuperseded)
+	for id, own := range mine {
+		theirs, late := <-k.lease(id), whySuperseded
+		switch n := r.IntN(len(did)); {
+		case own.end == whyReported:
+			late = whyReported
+			x.report(own.lease, nil, duplicate, 0)
+			x.report(own.lease, &stintv1.Result{Text: id}, lost, whyReported)
+		case own.end == whyReleased:
+			x.report(own.lease, &stintv1.Result{Text: id}, lost, whyReleased)
+		default:
+			did[n].fired()
+			if x.tell(n, id, own.lease, theirs) {
+				won.fired()
+				continue
+			}
 		}
+		k.let(id)
+		x.l.completed(t, id)
+		x.report(own.lease, &stintv1.Result{Text: "late"}, lost, late)
 	}
 	tales, err := fold(x.l.history(t), nil)
 	if err != nil {
@@ -176,8 +186,15 @@ func TestLies(t *testing.T) {
 	}
 }
 
-// lose gets leases for all tasks, and falls silent until they have ended. It gives them by task.
-func (x *liar) lose(c *coordinator) map[string]string {
+// own is a lease that the liar had, and how it ended.
+type own struct {
+	lease string
+	end   stintv1.LeaseEndReason
+}
+
+// lose gets leases for all tasks, gives some up by a failure and some by a release, and falls silent until the others have
+// ended too. It gives them by task.
+func (x *liar) lose(c *coordinator) map[string]own {
 	x.t.Helper()
 	stream, err := c.dial(x.t).agents.Session(x.ctx)
 	if err != nil {
@@ -190,18 +207,34 @@ func (x *liar) lose(c *coordinator) map[string]string {
 		tasks = append(tasks, task(fmt.Sprintf("l%04d", i)))
 	}
 	x.l.submit(x.t, tasks...)
-	mine := map[string]string{}
-	held := &stintv1.Heartbeat{Number: 1}
+	mine := map[string]own{}
+	say := &stintv1.SessionRequest{Heartbeat: &stintv1.Heartbeat{Number: 1}}
+	x.beats = 1
 	x.read("grants", func(m *stintv1.SessionResponse) bool {
 		for _, lease := range m.GetGrants() {
-			mine[lease.GetTask().GetId()] = lease.GetLeaseId()
-			held.Leases = append(held.Leases, &stintv1.LeaseProgress{LeaseId: lease.GetLeaseId()})
+			id, end := lease.GetLeaseId(), whyExpired
+			switch len(mine) % 10 {
+			case 0:
+				end = whyReported
+				say.Reports = append(say.Reports, reportOf(id, nil))
+			case 1:
+				end = whyReleased
+				say.Releases = append(say.Releases, &stintv1.Release{LeaseId: id})
+			default:
+				say.Heartbeat.Leases = append(say.Heartbeat.Leases, &stintv1.LeaseProgress{LeaseId: id})
+			}
+			mine[lease.GetTask().GetId()] = own{id, end}
 		}
 		return len(mine) == lies
 	})
-	x.beats = 1
-	x.send(&stintv1.SessionRequest{Heartbeat: held})
-	x.l.follow(x.t, countTo(lies, endedEvent))
+	x.send(say)
+	left := lies
+	x.l.follow(x.t, func(e *stintv1.Event) bool {
+		if e.GetKind() == endedEvent || e.GetKind() == failedAttempt {
+			left--
+		}
+		return left == 0
+	})
 	return mine
 }
 
