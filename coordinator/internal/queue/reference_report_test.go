@@ -103,7 +103,9 @@ func (r *reference) reportLive(t *refTask, x *Report) (Ack, EndReason, bool) {
 func (r *reference) winLate(t *refTask, a Attempt, x *Report) {
 	a.Outcome, a.End, a.Failure = OutcomeSucceeded, EndReported, Failure{}
 	a.Reported, a.Digest = true, x.Digest
-	a.Cost, a.HasCost = x.Cost, x.HasCost
+	if !a.HasCost { // else a refused report has settled it (B3)
+		a.Cost, a.HasCost = x.Cost, x.HasCost
+	}
 	t.attempts[a.Number], t.result = a, string(x.Result)
 	if t.lease != nil {
 		r.tellCancel(t, EndSuperseded)

@@ -214,6 +214,9 @@ func (m *Machine) winLate(r *Report, s standing) {
 	a := *s.rec
 	a.Outcome, a.End, a.Failure = OutcomeSucceeded, EndReported, Failure{}
 	reported(&a, r)
+	if s.rec.HasCost { // a refused report has settled it, once and for all (B3)
+		a.Cost, a.HasCost = s.rec.Cost, true
+	}
 	r.Ack, r.Winner = AckRecorded, true
 	t := s.t
 	var final Attempt
