@@ -58,8 +58,8 @@ func (t *trouble) nextDue(now time.Time) time.Time {
 	return time.Time{}
 }
 
-// observe learns from the end of a call. An answer of any kind but a refusal of the agent itself ends the trouble; that
-// nothing came back at all says nothing.
+// observe learns from the end of a call. Only one that succeeded ends the trouble, whatever became of the task: a fault
+// between refusals does not show that the next call would be taken.
 func (t *trouble) observe(now time.Time, report *stintv1.Report) {
 	failure := report.GetFailure()
 	switch class := failure.GetFailureClass(); {
@@ -67,7 +67,7 @@ func (t *trouble) observe(now time.Time, report *stintv1.Report) {
 		t.grow(now, firstConnectWait, lastConnectWait)
 	case failure != nil && (class == stintv1.FailureClass_FAILURE_CLASS_AUTH || class == stintv1.FailureClass_FAILURE_CLASS_OUT_OF_CREDIT):
 		t.grow(now, firstRefusedWait, lastRefusedWait)
-	case failure == nil || failure.GetHttpStatus() != 0:
+	case failure == nil || failure.GetHttpStatus()/100 == 2:
 		*t = trouble{}
 	}
 }
