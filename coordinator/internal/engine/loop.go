@@ -54,11 +54,12 @@ func (l *loop) wait(ctx context.Context) bool {
 		released := l.gate.newest()
 		calls := l.calls
 		var timer <-chan time.Time
-		if l.stepped-released >= inFlight {
+		switch {
+		case l.stepped-released >= inFlight:
 			calls = nil // what comes meanwhile makes the next batch bigger
-		} else if l.more || l.granted != 0 && released >= l.granted {
+		case l.more || l.granted != 0 && released >= l.granted:
 			return !l.over(ctx)
-		} else if l.deadline {
+		case l.deadline:
 			_, elapsed := l.clock.read()
 			l.timer.Reset(l.due - elapsed)
 			timer = l.timer.C

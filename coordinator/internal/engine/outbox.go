@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"sync"
 
 	"github.com/stint-dev/stint/coordinator/internal/queue"
@@ -58,7 +59,7 @@ func (b *outbox) ring() {
 func (b *outbox) take() (Out, []queue.Granted, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.err != nil && (b.err != ErrStopping || len(b.grants) == 0 && b.out.empty()) {
+	if b.err != nil && (!errors.Is(b.err, ErrStopping) || len(b.grants) == 0 && b.out.empty()) {
 		return Out{}, nil, b.err
 	}
 	out := b.out
@@ -97,7 +98,7 @@ func (b *outbox) stop(err error) {
 		return
 	}
 	b.err = err
-	if err != ErrStopping {
+	if !errors.Is(err, ErrStopping) {
 		b.grants, b.out = nil, Out{}
 	}
 	close(b.ended)

@@ -185,8 +185,8 @@ func TestSlowWatcher(t *testing.T) {
 		r.submit("a")
 		slow := r.watch(1, EventFilter{})
 		defer slow.Close()
-		any := r.watch(0, EventFilter{})
-		defer any.Close()
+		every := r.watch(0, EventFilter{})
+		defer every.Close()
 		kept := r.watch(0, EventFilter{})
 		defer kept.Close()
 		r.submit("b")
@@ -203,7 +203,7 @@ func TestSlowWatcher(t *testing.T) {
 		if !errors.As(err, &cut) || *cut != (TooSlowError{ResumeAfter: 1, Oldest: 4}) {
 			t.Errorf("the slow one: %v", err)
 		}
-		if events, _, err := any.Next(t.Context()); err != nil || len(events) != 1 || events[0].Sequence != 4 {
+		if events, _, err := every.Next(t.Context()); err != nil || len(events) != 1 || events[0].Sequence != 4 {
 			t.Errorf("the one that takes the oldest: %v, %v", events, err)
 		}
 		r.drain(kept, 3, 4)

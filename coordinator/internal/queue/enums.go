@@ -3,6 +3,7 @@ package queue
 // State is where a task stands. The numbers are those of the contract.
 type State uint8
 
+// The states.
 const (
 	Blocked     State = iota + 1 // waits for tasks it depends on
 	Scheduled                    // waits for a time: not_before or a back-off
@@ -24,6 +25,7 @@ const States = int(Quarantined) + 1
 // Class says why an attempt failed. The numbers are those of the contract.
 type Class uint8
 
+// The classes; what follows from each is told in failure.go.
 const (
 	ClassConnect Class = iota + 1
 	ClassTimeout
@@ -46,6 +48,7 @@ const (
 // EndReason says how a lease ended, or why something said of it was refused.
 type EndReason uint8
 
+// The reasons.
 const (
 	EndExpired EndReason = iota + 1
 	EndUnconfirmed
@@ -62,6 +65,7 @@ const (
 // Outcome is what became of an attempt.
 type Outcome uint8
 
+// The outcomes.
 const (
 	OutcomeRunning Outcome = iota + 1
 	OutcomeSucceeded
@@ -76,6 +80,7 @@ const (
 // Ack is the answer to a report.
 type Ack uint8
 
+// The acks.
 const (
 	AckRecorded Ack = iota + 1
 	AckDuplicate
@@ -86,6 +91,7 @@ const (
 // Policy says what becomes of a task when one it depends on fails.
 type Policy uint8
 
+// The policies.
 const (
 	PolicyCancel Policy = iota + 1
 	PolicyRun
@@ -96,6 +102,7 @@ const (
 // whether an attempt took effect. Zero: TIMEOUT fails, a lost lease goes on.
 type UnknownOutcome uint8
 
+// The choices.
 const (
 	UnknownFail UnknownOutcome = iota + 1
 	UnknownRetry
@@ -104,6 +111,7 @@ const (
 // EventKind names an entry of the ordered history.
 type EventKind uint8
 
+// The kinds.
 const (
 	EventSubmitted EventKind = iota + 1
 	EventGranted
@@ -122,6 +130,7 @@ const (
 // AgentState is how an agent stands with the coordinator.
 type AgentState uint8
 
+// The states of an agent.
 const (
 	AgentOnline   AgentState = iota + 1
 	AgentOffline             // no stream, holds leases
@@ -132,6 +141,7 @@ const (
 // Explanation is a reason why a task is not running.
 type Explanation uint8
 
+// The explanations.
 const (
 	ExplainTerminal Explanation = iota + 1
 	ExplainRunning

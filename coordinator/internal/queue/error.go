@@ -9,6 +9,7 @@ import (
 // Reason is the machine-readable cause of a refusal. Its text is the contract's ErrorReason.
 type Reason string
 
+// The reasons of refusals.
 const (
 	FieldInvalid       Reason = "FIELD_INVALID"
 	TaskIDRepeated     Reason = "TASK_ID_REPEATED"

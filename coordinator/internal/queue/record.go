@@ -164,7 +164,7 @@ type Counts struct {
 }
 
 // QueueRecord is a queue as stored: its settings and its counts.
-type QueueRecord struct {
+type QueueRecord struct { //nolint:revive // one of the records, and a Queue is not what it is
 	Name   string
 	Paused bool
 	Counts Counts

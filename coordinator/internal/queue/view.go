@@ -36,7 +36,7 @@ type AgentView struct {
 }
 
 // QueueView is a queue's settings and counts.
-type QueueView struct {
+type QueueView struct { //nolint:revive // one of the views, beside AgentView and TaskView
 	Name        string
 	Paused      bool
 	Counts      Counts

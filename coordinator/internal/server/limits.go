@@ -70,8 +70,6 @@ const (
 	defaultWait = 50 * time.Second
 	// defaultLease is the lease length of AcquireLeases that does not say.
 	defaultLease = 300 * time.Second
-	// bookmarkEvery is how often a silent watch says how far it is.
-	bookmarkEvery = 15 * time.Second
 	// stallAfter is how long one Send may take before the peer counts as not reading.
 	stallAfter = 30 * time.Second
 	// goodbye is how long a session lives on after it was told going_away, for reports and

@@ -104,7 +104,7 @@ type packer struct {
 func (p *packer) add(item proto.Message, put func(*stintv1.SessionResponse)) {
 	n := proto.Size(item)
 	if p.size > 0 && p.size+n > maxReply {
-		p.flush()
+		_ = p.flush() // kept in p.err
 	}
 	put(p.message)
 	p.size += n

@@ -33,7 +33,7 @@ type coordinator struct {
 	leave  func() error // ends the server; the engine goes on
 }
 
-func real(t *testing.T) *coordinator {
+func overEngine(t *testing.T) *coordinator {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
 	e, err := engine.New(engine.Config{
@@ -95,7 +95,7 @@ func must[T any](reply T, err error) func(t *testing.T) T {
 
 // The road of a chain of two tasks with the unary calls, and the history of it.
 func TestAChainByUnaryCalls(t *testing.T) {
-	c, ctx := real(t), t.Context()
+	c, ctx := overEngine(t), t.Context()
 	submitted := must(c.tasks.SubmitTasks(ctx, &stintv1.SubmitTasksRequest{Tasks: []*stintv1.Task{
 		{Id: "b", Instruction: "Sum up", DependsOn: []string{"a"}}, {Id: "a", Instruction: "List three rivers"},
 	}}))(t)
@@ -190,7 +190,7 @@ func wantHistory(t *testing.T, c *coordinator, newest int64) {
 // A session is welcomed, granted what it has credit for, acknowledged, and ends OK when the
 // agent half-closes.
 func TestASession(t *testing.T) {
-	c, ctx := real(t), t.Context()
+	c, ctx := overEngine(t), t.Context()
 	must(c.tasks.SubmitTask(ctx, &stintv1.SubmitTaskRequest{Task: &stintv1.Task{Id: "one", Instruction: "x"}}))(t)
 	stream := must(c.agents.Session(ctx))(t)
 	say := func(m *stintv1.SessionRequest) {
@@ -255,7 +255,7 @@ func TestASession(t *testing.T) {
 
 // Health follows the server, and reflection of both ages lists the services.
 func TestHealthAndReflection(t *testing.T) {
-	c, ctx := real(t), t.Context()
+	c, ctx := overEngine(t), t.Context()
 	for _, service := range []string{"", "stint.v1.TaskService", "stint.v1.AgentService", "stint.v1.QueueService"} {
 		got := must(healthpb.NewHealthClient(c.conn).Check(ctx, &healthpb.HealthCheckRequest{Service: service}))(t)
 		if got.GetStatus() != healthpb.HealthCheckResponse_SERVING {
@@ -270,9 +270,11 @@ func TestHealthAndReflection(t *testing.T) {
 		t.Errorf("v1 lists %d services", n)
 	}
 	alpha := must(reflectionalpha.NewServerReflectionClient(c.conn).ServerReflectionInfo(ctx))(t)
+	//nolint:staticcheck // deprecated, and still what many clients speak
 	if err := alpha.Send(&reflectionalpha.ServerReflectionRequest{MessageRequest: &reflectionalpha.ServerReflectionRequest_ListServices{}}); err != nil {
 		t.Fatal(err)
 	}
+	//nolint:staticcheck // as above
 	if n := len(must(alpha.Recv())(t).GetListServicesResponse().GetService()); n != 6 {
 		t.Errorf("v1alpha lists %d services", n)
 	}
@@ -280,7 +282,7 @@ func TestHealthAndReflection(t *testing.T) {
 
 // On leaving, everyone who is connected hears of it and nobody holds the server up.
 func TestLeaving(t *testing.T) {
-	c, ctx := real(t), t.Context()
+	c, ctx := overEngine(t), t.Context()
 	must(c.tasks.SubmitTask(ctx, &stintv1.SubmitTaskRequest{Task: &stintv1.Task{Id: "one", Requires: []string{"gpu=true"}}}))(t)
 	session := must(c.agents.Session(ctx))(t)
 	if err := session.Send(&stintv1.SessionRequest{Hello: &stintv1.Hello{AgentId: "me", InstanceId: "i1"}}); err != nil {

@@ -85,7 +85,7 @@ func (r *reading) oldestFirst() {
 	}
 	slices.Reverse(old)
 	slices.SortStableFunc(old, func(a, b *definition) int { return strings.Compare(a.order, b.order) })
-	r.definitions = append(old, plain...)
+	r.definitions = slices.Concat(old, plain)
 }
 
 // complete defines the tasks that are only known by where they stand, in the order of their

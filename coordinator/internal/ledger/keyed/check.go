@@ -25,7 +25,7 @@ func Check(ctx context.Context, v View, fault func(error), tick func()) (Census,
 		fault:  fault, tick: tick, counts: make(map[string]*queue.Counts),
 	}
 	var err error
-	if c.Head, err = c.reader.head(); err != nil {
+	if c.Head, err = c.head(); err != nil {
 		fault(err)
 		c.Head.NextSerial = ^queue.Serial(0)
 	}

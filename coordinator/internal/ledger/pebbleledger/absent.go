@@ -3,6 +3,7 @@ package pebbleledger
 import (
 	"context"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -97,7 +98,7 @@ func (a *absent) add(id string) {
 	last := filters[len(filters)-1]
 	if last.room == 0 {
 		last = newFilter(firstIDs * pow(growth, len(filters)))
-		grown := append(filters[:len(filters):len(filters)], last)
+		grown := slices.Concat(filters, []*filter{last})
 		a.filters.Store(&grown)
 	}
 	last.room--

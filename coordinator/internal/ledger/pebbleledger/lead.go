@@ -109,11 +109,11 @@ func identify(db *pebble.DB) (id ledger.Identity, created bool, err error) {
 	if err != nil {
 		return id, false, err
 	}
-	any := it.First()
+	some := it.First()
 	if err := it.Close(); err != nil {
 		return id, false, err
 	}
-	if any {
+	if some {
 		return id, false, fmt.Errorf("records, but no identity: %w", ledger.ErrCorrupt)
 	}
 	id, err = create(db)
@@ -126,7 +126,7 @@ func create(db *pebble.DB) (ledger.Identity, error) {
 	_, _ = rand.Read(id.Secret[:]) // never fails: crypto/rand ends the program instead
 	head := record.FirstHead()
 	b := db.NewBatch()
-	defer b.Close()
+	defer func() { _ = b.Close() }() // gives the buffer back
 	if err := b.Set(record.AppendKind(nil, record.KindMeta), record.AppendMeta(nil, &id), nil); err != nil {
 		return ledger.Identity{}, err
 	}

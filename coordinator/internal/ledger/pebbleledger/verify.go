@@ -95,7 +95,7 @@ func verify(ctx context.Context, o Options, progress func(done, total int64)) (r
 // records checks the ledger as its readers see it.
 func (r *Report) records(ctx context.Context, db *pebble.DB) error {
 	s := db.NewSnapshot()
-	defer s.Close()
+	defer func() { _ = s.Close() }() // of a read-only database
 	v := view{s}
 	key := record.AppendKind(nil, record.KindMeta)
 	switch value, ok, err := v.Get(key, nil); {
