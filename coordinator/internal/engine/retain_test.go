@@ -130,7 +130,7 @@ func TestRetentionCutShort(t *testing.T) {
 
 func tomorrow() queue.Instant { return queue.Instant(time.Now().Add(24 * time.Hour).UnixMicro()) }
 
-// Submits are refused while the disk is nearly full; reports are taken. It is looked at once a
+// New tasks are refused while the disk is nearly full; repeats and reports are taken. It is looked at once a
 // second, and a disk that cannot be asked refuses nothing.
 func TestDiskFull(t *testing.T) {
 	var free uint64
@@ -147,6 +147,9 @@ func TestDiskFull(t *testing.T) {
 		var refusal *queue.Error
 		if errors.As(err, &refusal) && refusal.RetryAfter == 0 {
 			t.Error("the refusal does not say when to repeat")
+		}
+		if existed, err := r.Submit(t.Context(), specs("a"), nil); err != nil || !existed[0] {
+			t.Errorf("a repeat is answered %v, %v", existed, err) // C3
 		}
 		if a := r.report(success(l)); a[0].Ack != queue.AckRecorded {
 			t.Errorf("report: %+v", a)

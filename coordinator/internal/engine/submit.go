@@ -12,10 +12,10 @@ import (
 // Submit makes tasks, all or none. The payloads belong to the engine from here on. Errors:
 // *queue.Error as in queue.Submit, and DiskFull; ErrStopping.
 func (e *Engine) Submit(ctx context.Context, tasks []queue.Spec, generated []bool) ([]bool, error) {
-	if err := first(e.serving(), e.room()); err != nil {
+	if err := e.serving(); err != nil {
 		return nil, err
 	}
-	cmd := &queue.Submit{Tasks: tasks, Generated: generated}
+	cmd := &queue.Submit{Tasks: tasks, Generated: generated, NoRoom: e.room()}
 	if err := e.bring(ctx, cmd); err != nil {
 		return nil, err
 	}

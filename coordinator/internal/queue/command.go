@@ -60,6 +60,7 @@ type Submit struct {
 	Lookup
 	Tasks     []Spec // Serial and Parents unset
 	Generated []bool // per task: the coordinator made its id, so it cannot exist; nil: none
+	NoRoom    error  // refuses new tasks, not repeats: there is no room to store them; nil: there is
 	// Reply
 	Existed []bool // per task: it was there before, with the same content
 	Err     error  // *Error: TASK_EXISTS, TASK_ID_REPEATED, DEPENDENCY_NOT_FOUND, DEPENDENCY_CYCLE, FIELD_INVALID, QUEUE_FULL, TOO_MANY_QUEUES, TOO_MANY_LABEL_SETS

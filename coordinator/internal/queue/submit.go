@@ -17,6 +17,9 @@ func (m *Machine) submit(c *Submit) {
 		return
 	}
 	defer m.done(c)
+	if err == nil && c.NoRoom != nil && slices.Contains(existed, false) {
+		err = c.NoRoom
+	}
 	if err == nil {
 		err = m.checkNew(c.Tasks, existed, &c.Lookup)
 	}
