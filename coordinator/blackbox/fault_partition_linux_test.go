@@ -191,10 +191,11 @@ func TestPartitions(t *testing.T) {
 	last := cut[len(cut)-1]
 	last.drop("input", "output") // this one stays away
 	w.more(ctx, t, 30, by(cut[0]))
-	during := rate(began, over)
-	t.Logf("the steady agent: %.1f a second before, %.1f meanwhile", before, during)
-	if during < 0.9*before {
-		t.Errorf("the agent that was not cut off did %.1f a second, %.1f before", during, before)
+	w.more(ctx, t, 60, by(steady))
+	during, after := rate(began, over), rate(over, time.Now())
+	t.Logf("the steady agent: %.1f a second before, %.1f meanwhile, %.1f after", before, during, after)
+	if during < 0.9*min(before, after) { // of both, since the machine may have other work
+		t.Errorf("the agent that was not cut off did %.1f a second, %.1f without cuts", during, min(before, after))
 	}
 	l.cancelRest(t)
 	(&load{l: l, book: b, ctx: ctx}).terminalAll(ctx, t)
