@@ -92,7 +92,7 @@ tools: $(GRPCURL) ## build the pinned grpcurl
 RACE := $(if $(shell command -v "$$(go env CC)" 2>/dev/null),-race)
 
 # Longest time of one package's tests: several times what the longest takes on two cores.
-TEST_TIMEOUT := 15m
+TEST_TIMEOUT := 20m
 
 # -count=1: go test cannot see what the tests build and start themselves, and would take an old result for a new one.
 # STINT_REQUIRE=all makes a test fail that would be skipped because a program it needs is not there.
