@@ -32,7 +32,6 @@ var heights = map[string]int{
 	"coordinator/internal/ledger":              1,
 	"coordinator/internal/queue":               0,
 	"coordinator/internal/faults":              7, // tests only
-	"coordinator/internal/faults/planted":      0, // a program of its own
 
 	// These use the programs, not the packages.
 	"coordinator/blackbox":                0,
