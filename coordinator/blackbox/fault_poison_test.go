@@ -138,17 +138,17 @@ func halfAnswer(w http.ResponseWriter, r *http.Request) {
 	<-r.Context().Done()
 }
 
-// packed is a gigabyte of spaces and a result, as gzip.
+// packed is a gigabyte of spaces and a result, as gzip: one packed block again and again.
 var packed = sync.OnceValue(func() []byte {
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	block := bytes.Repeat([]byte(" "), 1<<20)
-	for range bombSize / len(block) {
-		_, _ = z.Write(block) // a buffer takes everything
+	pack := func(data []byte) []byte {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		_, _ = z.Write(data) // a buffer takes everything
+		_ = z.Close()
+		return b.Bytes()
 	}
-	_, _ = io.WriteString(z, `{"status":"completed","result":"x"}`)
-	_ = z.Close()
-	return b.Bytes()
+	block := bytes.Repeat([]byte(" "), 1<<20)
+	return append(bytes.Repeat(pack(block), bombSize/len(block)), pack([]byte(`{"status":"completed","result":"x"}`))...)
 })
 
 func bomb(w http.ResponseWriter, _ *http.Request) {
