@@ -11,8 +11,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
-	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
-
 	"github.com/stint-dev/stint/coordinator/internal/transfer"
 )
 
@@ -89,7 +87,7 @@ func (e *exporting) ask(ctx context.Context, w io.Writer) (n int, err error) {
 		return 0, fmt.Errorf("--coordinator %s: %w; give HOST:PORT, like 127.0.0.1:7070", e.Coordinator, err)
 	}
 	defer func() { _ = conn.Close() }() // all that was asked for is here
-	n, err = transfer.ExportCoordinator(ctx, stintv1.NewTaskServiceClient(conn), w)
+	n, err = transfer.ExportCoordinator(ctx, conn, w)
 	if err != nil {
 		return n, fmt.Errorf("--coordinator %s: %w", e.Coordinator, err)
 	}

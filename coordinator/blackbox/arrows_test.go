@@ -61,18 +61,13 @@ var speakers = []string{
 var choosers = []string{"coordinator", "coordinator/internal/ledger/pebbleledger", "coordinator/internal/ledger/memledger",
 	"coordinator/internal/ledger/keyed", "coordinator/internal/ledger/record"}
 
-// exceptions are arrows that the rules would refuse, each with its reason.
-var exceptions = map[[2]string]string{
-	{"coordinator", contract}: "export hands transfer the client of a running coordinator",
-}
-
 // wrong says what is wrong with an arrow, or "".
 func wrong(from, to string) string {
 	_, known := heights[to]
 	half, _, _ := strings.Cut(from, "/")
 	toHalf, _, _ := strings.Cut(to, "/")
 	switch {
-	case exceptions[[2]string{from, to}] != "", to == contract && slices.Contains(speakers, from):
+	case to == contract && slices.Contains(speakers, from):
 		return ""
 	case to == contract:
 		return "it does not speak the contract"

@@ -210,7 +210,7 @@ func (m *Machine) explainGrant(t *task, ws []Why) []Why {
 	switch {
 	case matching == 0:
 		ws = append(ws, Why{Code: ExplainNoMatchingAgent, Message: "no connected agent takes queue " + name + needs(c.requires)})
-	case t.state == Ready:
+	case t.state == Ready && !m.lines[c.line].paused:
 		ws = append(ws, Why{Code: ExplainNoFreeAgent, Message: fmt.Sprintf("connected agents that can run it: %d; none is free, or other tasks come first", matching)})
 	}
 	return ws

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -52,7 +53,11 @@ func ExportLedger(ctx context.Context, l ledger.Ledger, to io.Writer) (int, erro
 
 // ExportCoordinator writes every task of a running coordinator like ExportLedger. Tasks that
 // change meanwhile are shown in their older or newer state; those submitted meanwhile may lack.
-func ExportCoordinator(ctx context.Context, c stintv1.TaskServiceClient, to io.Writer) (int, error) {
+func ExportCoordinator(ctx context.Context, conn grpc.ClientConnInterface, to io.Writer) (int, error) {
+	return exportTasks(ctx, stintv1.NewTaskServiceClient(conn), to)
+}
+
+func exportTasks(ctx context.Context, c stintv1.TaskServiceClient, to io.Writer) (int, error) {
 	b := bufio.NewWriterSize(to, exportBuffer)
 	w := newLiner(b)
 	r := &stintv1.ListTasksRequest{View: stintv1.TaskView_TASK_VIEW_FULL, PageSize: exportPage}

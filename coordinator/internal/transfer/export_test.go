@@ -225,7 +225,7 @@ func TestExportThroughACoordinatorFollowsAllPages(t *testing.T) {
 		}})
 	}
 	var b bytes.Buffer
-	if n, err := ExportCoordinator(t.Context(), c, &b); n != 3 || err != nil {
+	if n, err := exportTasks(t.Context(), c, &b); n != 3 || err != nil {
 		t.Fatal(n, err)
 	}
 	if !strings.Contains(b.String(), `"status":"in_progress","worker_id":"second"`) || strings.Count(b.String(), `"attempts":2`) != 3 {
