@@ -73,10 +73,14 @@ func TestNothingIsAcknowledgedAfterADiskError(t *testing.T) {
 		"one table sync": {"*.sst", syncs, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
+			left := []int{0, 50, 100} // per cent of what was not synced
+			if row.file == "*.sst" {
+				left = left[1:2] // it takes 32 MiB to have a table written, and as many to recover
+			}
 			disk := vfs.NewCrashableMem()
 			x := &trouble{file: row.file, kinds: row.kinds}
 			acked, tried := breakDisk(t, x.on(disk), x, row.n)
-			for _, unsynced := range []int{0, 50, 100} {
+			for _, unsynced := range left {
 				survives(t, disk, unsynced, acked, tried)
 			}
 		})
@@ -104,7 +108,7 @@ func breakDisk(t *testing.T, fs vfs.FS, x *trouble, n int64) (acked, tried []str
 	calls, hangUp := context.WithCancel(context.Background())
 	defer hangUp()
 	next := func() string { return fmt.Sprint("task-", len(tried)) }
-	for range 20 {
+	for range 5 {
 		tried = append(tried, next())
 		if _, err := e.Submit(calls, []queue.Spec{large(tried[len(tried)-1])}, nil); err != nil {
 			t.Fatal(err)
