@@ -24,6 +24,7 @@ const (
 // (L2, L6, L7, L8, Q3): no lease of an agent that lives ends, no attempt changes, what finished meanwhile is recorded, and
 // the tasks of agents that are gone are granted again at no cost.
 func TestRestartGrace(t *testing.T) {
+	t.Parallel()
 	for _, away := range []float64{0.5, 0.9, 2, 10} {
 		t.Run(fmt.Sprintf("away for %v TTL", away), func(t *testing.T) {
 			t.Parallel()

@@ -158,6 +158,7 @@ func bomb(w http.ResponseWriter, _ *http.Request) {
 
 // TestPoisonousAnswers: whatever an API answers ends its task in one attempt, in bounded memory (Q3, S5).
 func TestPoisonousAnswers(t *testing.T) {
+	t.Parallel()
 	served := map[string]*fault{}
 	for name := range poisonous {
 		served[name] = injected(t, "an answer that is poison: "+name)
