@@ -81,7 +81,7 @@ func (c *chain) logDone(ctx context.Context, method string) {
 // leave maps an error and logs it: a fault of the coordinator with all that is known of it,
 // anything else only for those who look for it.
 func (c *chain) leave(ctx context.Context, method string, err error) error {
-	out, r := answer(err)
+	r, out := answer(err)
 	switch {
 	case r == nil:
 		c.logger.LogAttrs(ctx, slog.LevelDebug, "call ended", slog.String("method", method), slog.Any("error", err))

@@ -191,16 +191,16 @@ func (r *refusal) subjects(row reasonRow) []string {
 	return r.names[:min(len(r.names), maxErrorNames)]
 }
 
-// answer makes the error that leaves, and says what there is to log.
-func answer(err error) (error, *refusal) {
+// answer says what there is to log of an error, and makes the one that leaves.
+func answer(err error) (*refusal, error) {
 	r, ours := judge(err)
 	if ours {
-		return r.status().Err(), r
+		return r, r.status().Err()
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return status.FromContextError(err).Err(), nil
+		return nil, status.FromContextError(err).Err()
 	}
-	return err, nil
+	return nil, err
 }
 
 // faulty tells whether an error of this reason is a fault of the coordinator.

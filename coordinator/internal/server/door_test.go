@@ -129,7 +129,7 @@ func TestErrorsOfTheEngineLeaveAs(t *testing.T) {
 		{context.DeadlineExceeded, codes.DeadlineExceeded, ""},
 		{status.Error(codes.Unimplemented, "no"), codes.Unimplemented, ""},
 	} {
-		out, _ := answer(fmt.Errorf("wrapped: %w", c.err))
+		_, out := answer(fmt.Errorf("wrapped: %w", c.err))
 		got := read(t, out)
 		if got.code != c.code || got.reason != c.reason {
 			t.Errorf("%v leaves as %s %q, want %s %q", c.err, got.code, got.reason, c.code, c.reason)
