@@ -1,7 +1,13 @@
 package blackbox
 
 import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"maps"
+	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
@@ -36,18 +42,36 @@ func TestOutboxSurvivesAgentKill(t *testing.T) {
 	eventually(t, "an empty outbox", func() bool { return len(entries(t, outbox, "agent-1")) == 0 })
 }
 
-// entries are the reports that wait in an agent's outbox.
-func entries(t *testing.T, outbox, agent string) []string {
+// stretch is where a record stands in its file.
+type stretch struct{ from, to int }
+
+// entries are the reports that wait in an agent's outbox, oldest first. Its file holds records, each with a head, the length
+// of the rest and a kind: a report begins with its number, and the rest are the numbers that are done with. A record that is
+// still being written ends it.
+func entries(t *testing.T, outbox, agent string) []stretch {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(outbox, agent, "[0-9]*"))
-	if err != nil {
+	const lengthAt, headSize = 12, 16
+	data, err := os.ReadFile(outboxFile(outbox, agent))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		t.Fatal(err)
 	}
-	var whole []string
-	for _, name := range found {
-		if filepath.Ext(name) == "" { // one with an ending is still being written
-			whole = append(whole, name)
+	found := map[uint64]stretch{}
+	for at := 0; at+headSize < len(data); {
+		end := at + headSize + int(binary.BigEndian.Uint32(data[at+lengthAt:]))
+		if end > len(data) {
+			break
 		}
+		body := data[at+headSize : end]
+		if body[0] == 'r' {
+			found[binary.BigEndian.Uint64(body[1:])] = stretch{at, end}
+		}
+		for done := body[1:]; body[0] == 'd' && len(done) > 0; done = done[8:] {
+			delete(found, binary.BigEndian.Uint64(done))
+		}
+		at = end
 	}
-	return whole
+	return slices.SortedFunc(maps.Values(found), func(a, b stretch) int { return cmp.Compare(a.from, b.from) })
 }
+
+// outboxFile is where an agent keeps its reports.
+func outboxFile(outbox, agent string) string { return filepath.Join(outbox, agent, "reports") }

@@ -1,8 +1,10 @@
 package outbox
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -14,8 +16,9 @@ import (
 )
 
 const (
-	damagedDir = "damaged"
-	refusedDir = "refused"
+	reportsName = "reports"
+	damagedDir  = "damaged"
+	refusedDir  = "refused"
 
 	// refusedFor is how long a refused success is kept for people to fetch.
 	refusedFor = 7 * 24 * time.Hour
@@ -43,26 +46,29 @@ type Box struct {
 	lock   *os.File
 	log    *slog.Logger
 	now    func() time.Time
-	write  func(path string, data []byte) error // replaced by tests
-	remove func(path string) error              // replaced by tests
+	append func(data []byte, sync bool) error                    // replaced by tests
+	write  func(path string, fill func(w io.Writer) error) error // replaced by tests
+	remove func(path string) error                               // replaced by tests
+
+	disk    sync.Mutex // held by whoever writes; taken before mu
+	journal journal    // guarded by disk
 
 	mu       sync.Mutex
-	next     uint64            // the name of the next entry
+	next     uint64            // the number of the next entry
 	pending  map[string]*entry // by lease id
+	kept     map[uint64]*entry // by number: all that belongs on disk, also what is being refused
+	fresh    []*entry          // not written yet
+	over     []uint64          // done with, and not said so on disk yet
 	refusing []refusedEntry    // refused, and the disk did not take that yet
-	leftover []string          // entries that are done with and could not be deleted yet
 	purged   time.Time
 }
 
-// entry is one report. Its number and report never change; mu guards its file.
+// entry is one report. It never changes, but for written.
 type entry struct {
 	number   uint64
 	ledgerID string
 	report   *stintv1.Report
-
-	mu      sync.Mutex
-	written bool
-	done    bool // no longer wanted: a late write would bring it back
+	written  bool // guarded by Box.disk
 }
 
 // Open claims the folder, sets aside what it cannot read there, and returns the reports that were pending as pending. The
@@ -81,10 +87,13 @@ func Open(cfg Config) (*Box, error) {
 	if err != nil {
 		return nil, err
 	}
+	folder := filepath.Join(cfg.Dir, id)
 	b := &Box{
-		id: id, folder: filepath.Join(cfg.Dir, id), lock: lock, log: cfg.Logger.With("agent", id), now: cfg.Now,
-		write: writeFile, remove: removeFile, pending: map[string]*entry{}, next: 1,
+		id: id, folder: folder, lock: lock, log: cfg.Logger.With("agent", id), now: cfg.Now,
+		write: writeFile, remove: removeFile, journal: journal{path: filepath.Join(folder, reportsName)},
+		pending: map[string]*entry{}, kept: map[uint64]*entry{}, next: 1,
 	}
+	b.append = b.journal.append
 	if err := b.load(); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -96,52 +105,41 @@ func (b *Box) AgentID() string { return b.id }
 
 // Close gives the folder up. What is pending stays on disk.
 func (b *Box) Close() error {
-	if err := b.lock.Close(); err != nil {
-		return fmt.Errorf("outbox: close lock: %w", err)
+	b.flush(true)
+	b.disk.Lock()
+	defer b.disk.Unlock()
+	if err := errors.Join(b.journal.close(), b.lock.Close()); err != nil {
+		return fmt.Errorf("outbox: close: %w", err)
 	}
 	return nil
 }
 
-// Put makes a report pending and returns once it is on disk, or once the disk has refused it. A lease that has a report
-// already keeps that one.
-func (b *Box) Put(ledgerID string, report *stintv1.Report) {
+// Put makes reports pending and returns once they are on disk, or once the disk has refused them. A lease that has a
+// report already keeps that one.
+func (b *Box) Put(ledgerID string, reports ...*stintv1.Report) {
 	b.mu.Lock()
-	if b.pending[report.GetLeaseId()] != nil {
-		b.mu.Unlock()
-		return
+	for _, report := range reports {
+		if b.pending[report.GetLeaseId()] != nil {
+			continue
+		}
+		e := &entry{number: b.next, ledgerID: ledgerID, report: report}
+		b.next++
+		b.pending[report.GetLeaseId()] = e
+		b.kept[e.number] = e
+		b.fresh = append(b.fresh, e)
 	}
-	e := &entry{number: b.next, ledgerID: ledgerID, report: report}
-	b.next++
-	b.pending[report.GetLeaseId()] = e
 	b.mu.Unlock()
-	b.save(e)
+	b.flush(false)
 }
 
-// save writes e unless it is written or done with.
-func (b *Box) save(e *entry) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.written || e.done {
-		return
+// Remove forgets the reports of leases, as far as there are any.
+func (b *Box) Remove(leaseIDs ...string) {
+	for _, id := range leaseIDs {
+		if e := b.take(id); e != nil {
+			b.drop(e)
+		}
 	}
-	data, err := encodeEntry(e.ledgerID, e.report)
-	if err == nil {
-		err = b.write(b.path(e), data)
-	}
-	if err != nil {
-		b.log.Error("report not on disk, kept in memory", "lease", e.report.GetLeaseId(), "error", err)
-		return
-	}
-	e.written = true
-}
-
-func (b *Box) path(e *entry) string { return filepath.Join(b.folder, fmt.Sprintf("%020d", e.number)) }
-
-// Remove forgets the report of a lease, if there is one.
-func (b *Box) Remove(leaseID string) {
-	if e := b.take(leaseID); e != nil {
-		b.drop(e)
-	}
+	b.flush(false)
 }
 
 // take ends that a lease's report is pending; nil if it isn't.
@@ -153,23 +151,12 @@ func (b *Box) take(leaseID string) *entry {
 	return e
 }
 
-// drop deletes e's file, now or at a later Retry.
+// drop has the next flush take e from the disk.
 func (b *Box) drop(e *entry) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.done = true
-	if e.written {
-		b.deleteFile(b.path(e))
-	}
-}
-
-func (b *Box) deleteFile(path string) {
-	if err := b.remove(path); err != nil {
-		b.log.Error("entry not deleted, tried again later", "file", path, "error", err)
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.leftover = append(b.leftover, path)
-	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.kept, e.number)
+	b.over = append(b.over, e.number)
 }
 
 // Pending are the reports that belong to a ledger, oldest first.
@@ -190,15 +177,7 @@ func (b *Box) Pending(ledgerID string) []*stintv1.Report {
 	return reports
 }
 
-func byNumber(a, b *entry) int {
-	switch {
-	case a.number < b.number:
-		return -1
-	case a.number > b.number:
-		return 1
-	}
-	return 0
-}
+func byNumber(a, b *entry) int { return cmp.Compare(a.number, b.number) }
 
 // Len counts all pending reports, of whatever ledger.
 func (b *Box) Len() int {
@@ -210,22 +189,12 @@ func (b *Box) Len() int {
 // Retry does again what the disk refused, and deletes refused successes that are over 7 days old.
 func (b *Box) Retry() {
 	b.mu.Lock()
-	leftover, refusing := b.leftover, b.refusing
-	b.leftover, b.refusing = nil, nil
-	entries := make([]*entry, 0, len(b.pending))
-	for _, e := range b.pending {
-		entries = append(entries, e)
-	}
+	refusing := b.refusing
+	b.refusing = nil
 	b.mu.Unlock()
-	slices.SortFunc(entries, byNumber)
-	for _, e := range entries {
-		b.save(e)
-	}
-	for _, path := range leftover {
-		b.deleteFile(path)
-	}
 	for _, r := range refusing {
 		b.refuse(r)
 	}
+	b.flush(true)
 	b.purge()
 }

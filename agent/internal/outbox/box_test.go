@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
+	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -62,14 +64,20 @@ func wantPending(t *testing.T, o *opened, ledgerID string, want ...string) {
 	}
 }
 
-// entries are the names of the files that would be loaded.
-func entries(t *testing.T, o *opened) []string {
+// onDisk are the lease ids that would be loaded.
+func onDisk(t *testing.T, o *opened) []string {
 	t.Helper()
-	names, err := filepath.Glob(filepath.Join(o.folder, "0*"))
+	data, err := os.ReadFile(filepath.Join(o.folder, reportsName))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return names
+	found := map[uint64]string{}
+	scan{
+		report:  func(e *entry) { found[e.number] = e.report.GetLeaseId() },
+		done:    func(number uint64) { delete(found, number) },
+		damaged: func(stretch []byte, cause error) { t.Errorf("%d bytes: %v", len(stretch), cause) },
+	}.run(data)
+	return slices.Sorted(maps.Values(found))
 }
 
 func TestReportOutlivesTheProcess(t *testing.T) {
@@ -110,94 +118,186 @@ func TestRemovedReportStaysAway(t *testing.T) {
 	wantPending(t, o.reopen(t), "l", "y")
 }
 
-func TestUnreadableEntryIsSetAside(t *testing.T) {
-	good, err := encodeEntry("l", report("x", "good"))
-	if err != nil {
-		t.Fatal(err)
+func TestPutOfManyIsOneSyncedWrite(t *testing.T) {
+	o := open(t, t.TempDir(), "a1")
+	var synced []bool
+	o.append = func(data []byte, sync bool) error {
+		synced = append(synced, sync)
+		return o.journal.append(data, sync)
 	}
-	flipped := bytes.Clone(good)
-	flipped[len(flipped)-1] ^= 1
-	long := bytes.Clone(good)
-	copy(long[len(magic)+4:], "\xff\xff\xff\xff")
-	binary.BigEndian.PutUint32(long[len(magic):], crc32.Checksum(long[len(magic)+4:], castagnoli))
-	for name, data := range map[string][]byte{
-		"empty": {}, "torn": good[:len(good)-2], "head alone": good[:len(magic)], "flipped bit": flipped,
-		"other version": append([]byte("stintob2"), good[len(magic):]...), "wrong length": long,
-	} {
-		t.Run(name, func(t *testing.T) {
-			o := open(t, t.TempDir(), "a1")
-			o.Put("l", report("kept", ""))
-			if err := os.WriteFile(filepath.Join(o.folder, "00000000000000000009"), data, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			o = o.reopen(t)
-			wantPending(t, o, "l", "kept")
-			damaged, err := os.ReadDir(filepath.Join(o.folder, damagedDir))
-			if err != nil || len(damaged) != 1 || !strings.Contains(o.log.String(), "unreadable entry set aside") {
-				t.Errorf("damaged = %v, %v; log %q; want one file, and a line about it", damaged, err, o.log)
-			}
-			o.Put("l", report("next", ""))
-			wantPending(t, o.reopen(t), "l", "kept", "next")
-		})
+	o.Put("l", report("x", ""), report("y", ""), report("x", "second"))
+	o.Remove("x", "never there", "y")
+	o.Put("l")
+	o.Remove("never there")
+	if fmt.Sprint(synced) != "[true false]" {
+		t.Errorf("appended, synced: %v; want a synced write for the reports and one without for their removal", synced)
+	}
+	if left := onDisk(t, o); len(left) != 0 {
+		t.Errorf("left on disk: %v", left)
 	}
 }
 
-func TestHalfWrittenFileIsNoEntry(t *testing.T) {
+func TestUnreadableEntryIsSetAside(t *testing.T) {
+	record := func(number uint64, leaseID, text string) []byte {
+		data, err := appendReport(nil, &entry{number: number, ledgerID: "l", report: report(leaseID, text)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	good := record(9, "x", "good")
+	flipped := bytes.Clone(good)
+	flipped[len(flipped)-1] ^= 1
+	long := bytes.Clone(good)
+	copy(long[headSize+9:], "\xff\xff\xff\xff")
+	seal(long)
+	beyond := bytes.Clone(good)
+	binary.BigEndian.PutUint32(beyond[lengthAt:], 1<<31)
+	strange := bytes.Clone(good)
+	strange[headSize] = '?'
+	seal(strange)
+	for name, data := range map[string][]byte{
+		"torn": good[:len(good)-2], "head alone": good[:len(magic)], "flipped bit": flipped, "no kind": strange,
+		"other version": append([]byte("stintob1"), good[len(magic):]...), "wrong length": long, "length beyond the end": beyond,
+		"magic inside": record(9, "x", magic+magic)[:len(good)],
+	} {
+		for place, more := range map[string][]byte{"at the end": nil, "in the middle": record(10, "behind", "")} {
+			t.Run(name+" "+place, func(t *testing.T) {
+				o := open(t, t.TempDir(), "a1")
+				o.Put("l", report("kept", ""))
+				if err := o.journal.append(append(bytes.Clone(data), more...), true); err != nil {
+					t.Fatal(err)
+				}
+				o = o.reopen(t)
+				want := []string{"kept"}
+				if more != nil {
+					want = append(want, "behind")
+				}
+				wantPending(t, o, "l", want...)
+				damaged, err := filepath.Glob(filepath.Join(o.folder, damagedDir, "*"))
+				if err != nil || len(damaged) != 1 || !strings.Contains(o.log.String(), "unreadable entry set aside") {
+					t.Fatalf("damaged = %v, %v; log %q; want one file, and a line about it", damaged, err, o.log)
+				}
+				if found, err := os.ReadFile(damaged[0]); err != nil || !bytes.Equal(found, data) {
+					t.Errorf("set aside: %q, %v; want it as it was found: %q", found, err, data)
+				}
+				o.Put("l", report("next", ""))
+				o = o.reopen(t)
+				wantPending(t, o, "l", append(want, "next")...)
+				if strings.Contains(o.log.String(), "unreadable") {
+					t.Errorf("set aside twice: %s", o.log)
+				}
+			})
+		}
+	}
+}
+
+func TestWhatIsNoPartOfAnOutboxIsSetAside(t *testing.T) {
 	o := open(t, t.TempDir(), "a1")
-	half := filepath.Join(o.folder, "00000000000000000001"+tmpSuffix)
+	o.Put("l", report("kept", ""))
+	if err := os.WriteFile(filepath.Join(o.folder, "00000000000000000007"), []byte("of another version"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o = o.reopen(t)
+	wantPending(t, o, "l", "kept")
+	damaged, err := filepath.Glob(filepath.Join(o.folder, damagedDir, "00000000000000000007-*"))
+	if err != nil || len(damaged) != 1 {
+		t.Errorf("damaged = %v, %v; want the file", damaged, err)
+	}
+}
+
+func TestHalfWrittenFileCountsForNothing(t *testing.T) {
+	o := open(t, t.TempDir(), "a1")
+	o.Put("l", report("kept", ""))
+	half := filepath.Join(o.folder, reportsName+tmpSuffix)
 	if err := os.WriteFile(half, []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	wantPending(t, o.reopen(t), "l")
+	wantPending(t, o.reopen(t), "l", "kept")
 	if _, err := os.Stat(half); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("stat = %v; want it to be gone", err)
 	}
 }
 
+// fillDisk makes every write to reports fail until the returned function is called.
+func fillDisk(o *opened) (mend func()) {
+	full := errors.New("disk full")
+	o.append = func([]byte, bool) error { return errors.Join(full, o.journal.close()) }
+	o.write = func(string, func(io.Writer) error) error { return full }
+	return func() { o.append, o.write = o.journal.append, writeFile }
+}
+
 func TestFullDiskKeepsTheReportInMemoryAndTriesAgain(t *testing.T) {
 	o := open(t, t.TempDir(), "a1")
-	full := true
-	o.write = func(path string, data []byte) error {
-		if full {
-			return errors.New("disk full")
-		}
-		return writeFile(path, data)
-	}
+	o.Put("l", report("before", ""))
+	mend := fillDisk(o)
 	o.Put("l", report("x", ""))
 	o.Put("l", report("acknowledged meanwhile", ""))
-	wantPending(t, o, "l", "x", "acknowledged meanwhile")
-	if !strings.Contains(o.log.String(), "level=ERROR") || len(entries(t, o)) != 0 {
-		t.Errorf("log %q, files %v; want an error and no file", o.log, entries(t, o))
+	wantPending(t, o, "l", "before", "x", "acknowledged meanwhile")
+	if got := strings.Count(o.log.String(), `level=ERROR msg="report not on disk, kept in memory" agent=a1 lease=x`); got != 2 {
+		t.Errorf("log %q; want an error for x each time", o.log)
 	}
 	o.Remove("acknowledged meanwhile")
-	full = false
+	mend()
 	o.Retry()
-	wantPending(t, o.reopen(t), "l", "x")
+	if got := onDisk(t, o); fmt.Sprint(got) != "[before x]" {
+		t.Errorf("on disk are %v", got)
+	}
+	wantPending(t, o.reopen(t), "l", "before", "x")
 }
 
 func TestFailureToDeleteIsLoggedAndTriedAgain(t *testing.T) {
 	o := open(t, t.TempDir(), "a1")
-	stuck := true
-	o.remove = func(path string) error {
-		if stuck {
-			return errors.New("file is open elsewhere")
-		}
-		return removeFile(path)
-	}
-	o.Put("l", report("x", ""))
+	o.Put("l", report("x", ""), report("y", ""))
+	mend := fillDisk(o)
 	o.Remove("x")
-	wantPending(t, o, "l")
-	if !strings.Contains(o.log.String(), "entry not deleted, tried again later") {
+	wantPending(t, o, "l", "y")
+	if !strings.Contains(o.log.String(), "entries not deleted, tried again later") {
 		t.Errorf("log = %q", o.log)
 	}
 	o.Retry()
-	if len(entries(t, o)) != 1 {
+	if len(onDisk(t, o)) != 2 {
 		t.Error("entry gone while it could not be deleted")
 	}
-	stuck = false
+	mend()
 	o.Retry()
-	if left := entries(t, o); len(left) != 0 {
-		t.Errorf("left = %v; want none", left)
+	if left := onDisk(t, o); fmt.Sprint(left) != "[y]" {
+		t.Errorf("left = %v; want y alone", left)
+	}
+}
+
+func TestFileStaysSmallAndIsEmptiedInTheEnd(t *testing.T) {
+	o := open(t, t.TempDir(), "a1")
+	size := func() int64 {
+		t.Helper()
+		info, err := os.Stat(filepath.Join(o.folder, reportsName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	text := strings.Repeat("x", rewriteSize/16)
+	o.Put("l", report("stays", text))
+	for i := range 64 {
+		id := fmt.Sprint(i)
+		o.Put("l", report(id, text))
+		o.Remove(id)
+		if size() > rewriteSize+int64(2*len(text)) {
+			t.Fatalf("%d bytes after %d reports", size(), i)
+		}
+	}
+	wantPending(t, o, "l", "stays")
+	o.Remove("stays")
+	if size() == 0 {
+		t.Error("a single removal has rewritten the file")
+	}
+	if o.Retry(); size() != 0 {
+		t.Errorf("%d bytes are left of nothing", size())
+	}
+	o.Put("l", report("y", ""))
+	o.Remove("y")
+	if o = o.reopen(t); size() != 0 {
+		t.Errorf("%d bytes are left of nothing after it was closed", size())
 	}
 }
 
@@ -238,14 +338,25 @@ func TestRefusedSuccessIsKeptSevenDays(t *testing.T) {
 func TestRefusalThatTheDiskRefusesLosesNothing(t *testing.T) {
 	o := open(t, t.TempDir(), "a1")
 	o.Put("l", report("x", ""))
-	o.write = func(string, []byte) error { return errors.New("disk full") }
+	mend := fillDisk(o)
 	o.Refuse("x", "")
-	if o.Retry(); len(entries(t, o)) != 1 {
+	mend()
+	o.write = func(path string, fill func(io.Writer) error) error {
+		if filepath.Base(filepath.Dir(path)) == refusedDir {
+			return errors.New("disk full")
+		}
+		return writeFile(path, fill)
+	}
+	o.Retry()
+	if err := o.journal.close(); err != nil {
+		t.Fatal(err)
+	}
+	if o.Retry(); len(onDisk(t, o)) != 1 {
 		t.Error("entry deleted though its refusal was not kept")
 	}
 	o.write = writeFile
-	if o.Retry(); len(entries(t, o)) != 0 || o.Refused() != 1 {
-		t.Errorf("entries %v, refused %d; want the one moved", entries(t, o), o.Refused())
+	if o.Retry(); len(onDisk(t, o)) != 0 || o.Refused() != 1 {
+		t.Errorf("entries %v, refused %d; want the one moved", onDisk(t, o), o.Refused())
 	}
 }
 

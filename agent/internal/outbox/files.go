@@ -3,15 +3,16 @@ package outbox
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 )
 
-// tmpSuffix marks a file that is being written; one found at start was never an entry.
+// tmpSuffix marks a file that is being written; one found at start counts for nothing.
 const tmpSuffix = ".tmp"
 
-// writeFile puts data at path so that it is there whole or not at all, and stays there through a crash.
-func writeFile(path string, data []byte) (err error) {
+// writeFile puts what fill writes at path so that it is there whole or not at all, and stays there through a crash.
+func writeFile(path string, fill func(io.Writer) error) (err error) {
 	tmp := path + tmpSuffix
 	defer func() {
 		if err != nil {
@@ -22,7 +23,7 @@ func writeFile(path string, data []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	err = fill(f)
 	if err == nil {
 		err = f.Sync()
 	}
@@ -33,6 +34,14 @@ func writeFile(path string, data []byte) (err error) {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// allOf fills a file with data.
+func allOf(data []byte) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	}
 }
 
 // removeFile removes path; that it is gone already is no error.

@@ -30,6 +30,7 @@ type refusedFile struct {
 func (b *Box) Refuse(leaseID, reason string) {
 	if e := b.take(leaseID); e != nil {
 		b.refuse(refusedEntry{entry: e, reason: reason, time: b.now().UTC()})
+		b.flush(false)
 	}
 }
 
@@ -37,7 +38,7 @@ func (b *Box) refuse(r refusedEntry) {
 	data, err := r.encode()
 	if err == nil {
 		name := fmt.Sprintf("%d-%d.json", r.entry.number, r.time.Unix())
-		err = b.write(filepath.Join(b.folder, refusedDir, name), data)
+		err = b.write(filepath.Join(b.folder, refusedDir, name), allOf(data))
 	}
 	if err != nil {
 		b.log.Error("refused success not set aside, tried again later", "lease", r.entry.report.GetLeaseId(), "error", err)
@@ -87,6 +88,8 @@ func (b *Box) purge() {
 		if err != nil || now.Sub(info.ModTime()) < refusedFor {
 			continue
 		}
-		b.deleteFile(filepath.Join(b.folder, refusedDir, file.Name()))
+		if err := b.remove(filepath.Join(b.folder, refusedDir, file.Name())); err != nil {
+			b.log.Error("old refused success not deleted, tried again later", "error", err)
+		}
 	}
 }

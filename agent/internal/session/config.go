@@ -39,9 +39,9 @@ type Runner interface {
 // Outbox keeps reports until they are acknowledged; see package outbox for the promises. All methods are called from
 // several goroutines.
 type Outbox interface {
-	Put(ledgerID string, report *stintv1.Report)
+	Put(ledgerID string, reports ...*stintv1.Report)
 	Pending(ledgerID string) []*stintv1.Report
-	Remove(leaseID string)
+	Remove(leaseIDs ...string)
 	Refuse(leaseID, reason string)
 	Retry()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -111,6 +112,7 @@ type agent struct {
 	slept atomic.Int64 // how far the wall clock is ahead
 	stuck atomic.Bool  // the next stream takes no messages
 	log   *logs
+	busy  chan struct{} // not nil: each Put waits for one
 
 	mu      sync.Mutex
 	kept    map[string][]*stintv1.Report // the outbox, by ledger
@@ -152,10 +154,13 @@ func (a *agent) Run(ctx context.Context, lease *stintv1.Lease) *stintv1.Report {
 // panics, given as a report, makes the runner panic.
 var panics = &stintv1.Report{}
 
-func (a *agent) Put(ledgerID string, report *stintv1.Report) {
+func (a *agent) Put(ledgerID string, reports ...*stintv1.Report) {
+	if a.busy != nil {
+		<-a.busy
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.kept[ledgerID] = append(a.kept[ledgerID], report)
+	a.kept[ledgerID] = append(a.kept[ledgerID], reports...)
 }
 
 func (a *agent) Pending(ledgerID string) []*stintv1.Report {
@@ -164,13 +169,13 @@ func (a *agent) Pending(ledgerID string) []*stintv1.Report {
 	return append([]*stintv1.Report(nil), a.kept[ledgerID]...)
 }
 
-func (a *agent) Remove(leaseID string) {
+func (a *agent) Remove(leaseIDs ...string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for ledgerID, reports := range a.kept {
 		var left []*stintv1.Report
 		for _, r := range reports {
-			if r.GetLeaseId() != leaseID {
+			if !slices.Contains(leaseIDs, r.GetLeaseId()) {
 				left = append(left, r)
 			}
 		}

@@ -170,9 +170,7 @@ func (l *loop) onMessage(now time.Time, m *stintv1.SessionResponse) {
 	if ack := m.GetHeartbeatAck(); ack != nil {
 		l.onHeartbeatAck(now, ack.GetNumber())
 	}
-	for _, ack := range m.GetReportAcks() {
-		l.onReportAck(ack)
-	}
+	l.onReportAcks(m.GetReportAcks())
 	for _, c := range m.GetCancels() {
 		l.onCancel(c)
 	}

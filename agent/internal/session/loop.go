@@ -21,11 +21,13 @@ type loop struct {
 	log      *slog.Logger
 	instance string
 
-	ctx      context.Context // ends with the loop: of links and of works
-	wg       sync.WaitGroup  // links, works, and what is done on the disk
+	ctx      context.Context // ends with the loop: of links and of calls
+	wg       sync.WaitGroup  // links, and what is done on the disk
+	calls    sync.WaitGroup
 	events   chan event
 	retrying atomic.Bool
-	finished chan finished // has room for every slot, so that a work never waits to end
+	called   chan finished   // to keep; like finished it has room for every slot, so that nobody waits to end
+	finished chan []finished // from keep
 
 	line    line
 	works   map[string]*work // held, by lease id
@@ -55,7 +57,8 @@ func newLoop(s *Session) *loop {
 	return &loop{
 		cfg: s.cfg, log: s.log, instance: s.instance,
 		events:   make(chan event),
-		finished: make(chan finished, s.cfg.Slots),
+		called:   make(chan finished, s.cfg.Slots),
+		finished: make(chan []finished, s.cfg.Slots),
 		works:    map[string]*work{},
 		reports:  map[string]*outgoing{},
 		drain:    drain{asked: s.drain},
@@ -66,8 +69,13 @@ func newLoop(s *Session) *loop {
 func (l *loop) run(ctx context.Context) error {
 	inner, stop := context.WithCancel(ctx)
 	l.ctx = inner
-	defer l.wg.Wait()
-	defer stop()
+	l.wg.Go(l.keep)
+	defer func() {
+		stop()
+		l.calls.Wait()
+		close(l.called)
+		l.wg.Wait()
+	}()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -87,8 +95,11 @@ func (l *loop) run(ctx context.Context) error {
 			l.startDrain(time.Now(), "asked to stop", l.cfg.DrainTime, true)
 		case e := <-l.events:
 			l.onEvent(time.Now(), e)
-		case f := <-l.finished:
-			l.onFinished(time.Now(), f)
+		case all := <-l.finished:
+			now := time.Now()
+			for _, f := range all {
+				l.onFinished(now, f)
+			}
 		case <-timer.C:
 		}
 	}

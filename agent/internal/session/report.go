@@ -70,13 +70,22 @@ func (l *loop) resendLate(now time.Time) {
 	}
 }
 
-// onReportAck ends a report's journey; every outcome is final.
-func (l *loop) onReportAck(ack *stintv1.ReportAck) {
-	id := ack.GetLeaseId()
-	out := l.reports[id]
-	if out == nil {
-		return
+// onReportAcks ends the journeys of reports; every outcome is final.
+func (l *loop) onReportAcks(acks []*stintv1.ReportAck) {
+	var over []string
+	for _, ack := range acks {
+		if out := l.reports[ack.GetLeaseId()]; out != nil && !l.onReportAck(ack, out) {
+			over = append(over, ack.GetLeaseId())
+		}
 	}
+	if len(over) > 0 {
+		l.offLoop(func() { l.cfg.Outbox.Remove(over...) })
+	}
+}
+
+// onReportAck is true if the report is kept for people.
+func (l *loop) onReportAck(ack *stintv1.ReportAck, out *outgoing) (refused bool) {
+	id := ack.GetLeaseId()
 	delete(l.reports, id)
 	if out.early {
 		l.line.early--
@@ -84,20 +93,20 @@ func (l *loop) onReportAck(ack *stintv1.ReportAck) {
 	if w := l.works[id]; w != nil && w.state == done {
 		delete(l.works, id)
 	}
-	reason := ack.GetReason().String()
 	switch ack.GetOutcome() {
 	case stintv1.ReportOutcome_REPORT_OUTCOME_RECORDED, stintv1.ReportOutcome_REPORT_OUTCOME_DUPLICATE:
 	case stintv1.ReportOutcome_REPORT_OUTCOME_LEASE_LOST:
+		reason := ack.GetReason().String()
 		if out.report.GetResult() != nil {
 			l.log.Warn("success refused, kept in the outbox for a week", "lease", id, "reason", reason, "message", ack.GetMessage())
 			l.offLoop(func() { l.cfg.Outbox.Refuse(id, reason) })
-			return
+			return true
 		}
 		l.log.Info("failure came too late", "lease", id, "reason", reason)
 	default:
 		l.log.Error("report refused", "lease", id, "outcome", ack.GetOutcome().String(), "message", ack.GetMessage())
 	}
-	l.offLoop(func() { l.cfg.Outbox.Remove(id) })
+	return false
 }
 
 // due are the reports to be sent now, oldest first, as far as the bounds let them.

@@ -50,6 +50,24 @@ func TestOneTask(t *testing.T) {
 }
 
 // TestHeartbeatsListAllHeld shows L9's half of the agent: running and finished leases, until the acknowledgement.
+func TestReportsThatEndWhileTheDiskIsBusyGoTogether(t *testing.T) {
+	launch(t, func(c *Config) { c.Slots = 3 }, func(a *agent) {
+		s, _ := a.meet("l")
+		a.busy = make(chan struct{})
+		calls := a.grant(s, "x", "y", "z")
+		for _, c := range calls {
+			c.succeed()
+			synctest.Wait()
+		}
+		for _, want := range []int{1, 2} {
+			a.busy <- struct{}{}
+			if m := s.until(hasReports); len(m.GetReports()) != want {
+				t.Errorf("reports = %v; want %d of them", m.GetReports(), want)
+			}
+		}
+	})
+}
+
 func TestHeartbeatsListAllHeld(t *testing.T) {
 	launch(t, nil, func(a *agent) {
 		s, _ := a.meet("l")

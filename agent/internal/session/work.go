@@ -73,14 +73,31 @@ func (l *loop) start(now time.Time, w *work) {
 	ctx, cancel := context.WithCancel(l.ctx)
 	w.state, w.cancel, w.began = running, cancel, now
 	l.running++
-	l.wg.Go(func() {
+	l.calls.Go(func() {
 		defer cancel()
-		report := l.call(ctx, w.lease)
-		if report != nil {
-			l.cfg.Outbox.Put(w.ledgerID, report)
-		}
-		l.finished <- finished{w, report}
+		l.called <- finished{w, l.call(ctx, w.lease)}
 	})
+}
+
+// keep puts reports into the outbox and hands them on to the loop, all at once that have come while it was at the last ones:
+// together they cost one sync of the disk and one message.
+func (l *loop) keep() {
+	for f := range l.called {
+		all := []finished{f}
+		for range len(l.called) {
+			all = append(all, <-l.called)
+		}
+		reports := map[string][]*stintv1.Report{} // by ledger
+		for _, f := range all {
+			if f.report != nil {
+				reports[f.work.ledgerID] = append(reports[f.work.ledgerID], f.report)
+			}
+		}
+		for ledgerID, of := range reports {
+			l.cfg.Outbox.Put(ledgerID, of...)
+		}
+		l.finished <- all
+	}
 }
 
 // call turns every way in which a runner can fail its contract into a report.

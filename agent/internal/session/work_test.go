@@ -365,8 +365,6 @@ func TestIdleCyclesDoNotCountWhileNothingIsOffered(t *testing.T) {
 		s, _ := a.meet("l")
 		for _, c := range a.grant(s, "x", "y") {
 			c.fail(stintv1.FailureClass_FAILURE_CLASS_AUTH)
-		}
-		for range 2 {
 			s.recorded(s.until(hasReports).GetReports()[0].GetLeaseId())
 		}
 		s.ackHeartbeats(59 * time.Second)
