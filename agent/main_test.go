@@ -90,7 +90,7 @@ func TestFailuresExitOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := ln.Addr().String()
-	ln.Close()
+	_ = ln.Close()
 	none := "no coordinator at " + address
 	for _, tc := range []struct {
 		line []string

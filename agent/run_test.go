@@ -67,7 +67,7 @@ func (c *coordinator) serve(t *testing.T) (address string) {
 	stintv1.RegisterAgentServiceServer(g, c)
 	ended := make(chan error)
 	go func() { ended <- g.Serve(ln) }()
-	t.Cleanup(func() { g.Stop(); <-ended })
+	t.Cleanup(func() { g.Stop(); <-ended }) //nolint:errcheck // Stop ends it with an error
 	return ln.Addr().String()
 }
 

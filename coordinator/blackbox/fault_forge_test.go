@@ -157,12 +157,13 @@ func TestLies(t *testing.T) {
 	}
 	for id, own := range mine {
 		theirs, late := <-k.lease(id), whySuperseded
-		switch n := r.IntN(len(did)); {
-		case own.end == whyReported:
+		n := r.IntN(len(did))
+		switch own.end {
+		case whyReported:
 			late = whyReported
 			x.report(own.lease, nil, duplicate, 0)
 			x.report(own.lease, &stintv1.Result{Text: id}, lost, whyReported)
-		case own.end == whyReleased:
+		case whyReleased:
 			x.report(own.lease, &stintv1.Result{Text: id}, lost, whyReleased)
 		default:
 			did[n].fired()

@@ -45,7 +45,7 @@ func wrongLedger(t *testing.T, restart bool) {
 	eventually(t, "both results on disk", func() bool { return len(entries(t, outbox, "agent-1")) == 2 })
 	if restart {
 		agent.kill()
-		agent = startAgent(t, c, soon.addr, flags...)
+		startAgent(t, c, soon.addr, flags...)
 	}
 	soon.release("elsewhere")
 	l.submit(t, task("elsewhere"))

@@ -17,13 +17,13 @@ func TestAddresses(t *testing.T) {
 		if conn, err := Dial(good); err != nil {
 			t.Errorf("%q: %v", good, err)
 		} else {
-			conn.Close()
+			_ = conn.Close()
 		}
 	}
 	for _, bad := range []string{"", "host", ":7070", "host:", "host:http", "host:70000", "host:0", "http://host:7070", "a:1,,b:2", "::1:7070"} {
 		conn, err := Dial(bad)
 		if err == nil {
-			conn.Close()
+			_ = conn.Close()
 		}
 		if err == nil || !strings.Contains(err.Error(), "give HOST:PORT such as 127.0.0.1:7070") {
 			t.Errorf("%q: got %v", bad, err)

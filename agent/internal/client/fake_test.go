@@ -105,7 +105,7 @@ func newBench(t *testing.T, script map[string][]reply, change func(*Options)) *b
 	t.Cleanup(func() {
 		_ = conn.Close()
 		server.Stop()
-		<-served
+		<-served //nolint:errcheck // Stop ends it with an error
 	})
 	o := Options{
 		Coordinator: DefaultCoordinator,

@@ -264,7 +264,7 @@ func TestWaitingCallsEndWithTheirCallerUnanswered(t *testing.T) {
 					t.Fatal("answered at once")
 				}
 				gone()
-				if got := <-ended; got != http.ErrAbortHandler {
+				if got := <-ended; got != any(http.ErrAbortHandler) {
 					t.Errorf("ended with %v", got)
 				}
 			})

@@ -108,7 +108,7 @@ func (s *Server) serveUntil(ctx context.Context, ln net.Listener) error {
 		_ = srv.Close() // the listener is closed already, and the rest is being thrown away
 	}
 	if broken == nil {
-		<-served
+		<-served //nolint:errcheck // Shutdown ended it
 	}
 	s.log.Info("stopped", "http", s.addr, "task_calls", s.number.Load())
 	return broken

@@ -59,7 +59,7 @@ func (s *server) serve(t *testing.T) (address string) {
 	stintv1.RegisterAgentServiceServer(g, s)
 	ended := make(chan error)
 	go func() { ended <- g.Serve(ln) }()
-	t.Cleanup(func() { g.Stop(); <-ended })
+	t.Cleanup(func() { g.Stop(); <-ended }) //nolint:errcheck // Stop ends it with an error
 	return ln.Addr().String()
 }
 

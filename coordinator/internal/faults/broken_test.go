@@ -150,12 +150,12 @@ func breakDisk(t *testing.T, fs vfs.FS, x *trouble, n int64) (acked, tried []str
 		}
 	}
 	x.left.Store(0) // the disk is well again: too late
-	silence(t, e, calls, hangUp, lease[0].ID, stuck)
+	silence(calls, t, e, hangUp, lease[0].ID, stuck)
 	return acked, tried
 }
 
 // silence wants all calls that are made after a failure to hang until their callers give up.
-func silence(t *testing.T, e *engine.Engine, calls context.Context, hangUp func(), lease string, stuck chan error) {
+func silence(calls context.Context, t *testing.T, e *engine.Engine, hangUp func(), lease string, stuck chan error) {
 	t.Helper()
 	late := map[string]func() error{
 		"submit": func() error { _, err := e.Submit(calls, []queue.Spec{spec("late")}, nil); return err },
@@ -186,7 +186,7 @@ func large(id string) queue.Spec {
 // noise cannot be compressed away.
 var noise = func() []byte {
 	b := make([]byte, 256<<10)
-	rand.NewChaCha8([32]byte{}).Read(b)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(b)
 	return b
 }()
 

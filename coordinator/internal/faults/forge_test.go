@@ -2,6 +2,7 @@ package faults
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -129,7 +130,8 @@ func (f *forger) replay(t *testing.T, woken *session, agent, lease string) {
 	}
 	f.refused += 5
 	_, err := f.Connect(t.Context(), engine.Hello{Agent: "taker", Instance: "i2"})
-	if refusal, ok := err.(*queue.Error); !ok || refusal.Reason != queue.AgentIDInUse {
+	var refusal *queue.Error
+	if !errors.As(err, &refusal) || refusal.Reason != queue.AgentIDInUse {
 		t.Errorf("L11: a second instance of a connected agent: %v", err)
 	}
 }

@@ -11,11 +11,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/stint-dev/stint/coordinator/internal/engine"
-	"github.com/stint-dev/stint/coordinator/internal/ledger"
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
-
-var listAll = ledger.Query{Limit: 1000, Examine: 10000, Payload: true, Result: true, History: true}
 
 // A disk that is nearly full refuses submits before anything is written; all else goes on, and
 // submits too once there is room.

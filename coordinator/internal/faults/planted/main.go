@@ -108,7 +108,7 @@ func (b *bug) try() (caught bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	overlay, err := b.overlay(dir)
 	if err != nil {
 		return false, err

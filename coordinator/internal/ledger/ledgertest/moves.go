@@ -139,7 +139,7 @@ func (m *Maker) Random(n int) *queue.Batch {
 		switch {
 		case m.rng.IntN(12) == 0:
 			m.Prune(s)
-		case m.rng.IntN(12) == 0:
+		case m.rng.IntN(11) == 0:
 			m.Rerun(s)
 		case m.rng.IntN(20) == 0:
 			m.Defer(s)
