@@ -49,7 +49,9 @@ type runCmd struct {
 // Run serves the coordinator until there is nothing to do, MAX_TASKS attempts have ended, or a signal or an operator says
 // so. All faults of the flags are told at once, before anything is touched.
 func (c *runCmd) Run(a *app) (err error) {
-	logger, err := newLogger(a.stderr, c.LogLevel, c.LogFormat)
+	lines := &gatherer{to: a.stderr}
+	defer lines.flush()
+	logger, err := newLogger(lines, c.LogLevel, c.LogFormat)
 	if err != nil {
 		return err
 	}

@@ -11,8 +11,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc"
@@ -199,4 +201,42 @@ func TestLoggerFaultsAndForms(t *testing.T) {
 	if !regexp.MustCompile(`^\{"time":"[^"]+Z","level":"WARN","msg":"this","fact":1\}\n$`).MatchString(out.String()) {
 		t.Errorf("log = %q", out.String())
 	}
+}
+
+// linesOf is a writer that counts the writes.
+type linesOf struct {
+	mu     sync.Mutex
+	writes int
+	text   string
+}
+
+func (l *linesOf) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.writes++
+	l.text += string(p)
+	return len(p), nil
+}
+
+func TestLinesOfAMomentAreWrittenTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out linesOf
+		g := &gatherer{to: &out}
+		_, _ = g.Write([]byte("a\n"))
+		_, _ = g.Write([]byte("b\n"))
+		if out.writes != 0 {
+			t.Errorf("written at once: %q", out.text)
+		}
+		time.Sleep(gatherTime)
+		synctest.Wait()
+		if out.writes != 1 || out.text != "a\nb\n" {
+			t.Errorf("%d writes of %q; want one of both lines", out.writes, out.text)
+		}
+		_, _ = g.Write([]byte("c\n"))
+		g.flush()
+		_, _ = g.Write([]byte(strings.Repeat("d", gatherSize)))
+		if out.writes != 3 || out.text != "a\nb\nc\n"+strings.Repeat("d", gatherSize) {
+			t.Errorf("%d writes of %d bytes; want one at the flush, and one of what is too long to wait", out.writes, len(out.text))
+		}
+	})
 }

@@ -24,6 +24,9 @@ const (
 	// maxBody is the largest answer read, in bytes after decompression: a result of 1 MiB with every character escaped.
 	maxBody = 8 << 20
 
+	// maxHint is the most memory, in bytes, that is taken for an answer before any of it has come.
+	maxHint = 64 << 10
+
 	// maxErrorBody is how much is read of the body of an error answer; messages quote far less.
 	maxErrorBody = 64 << 10
 
@@ -73,7 +76,7 @@ func (r *Runner) answer(ctx context.Context, resp *http.Response, limit time.Dur
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return r.errorStatus(resp)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	body, err := readBody(resp)
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return r.failed(stintv1.FailureClass_FAILURE_CLASS_TIMEOUT, resp.StatusCode, "no whole answer within %v", limit)
@@ -93,6 +96,17 @@ func (r *Runner) answer(ctx context.Context, resp *http.Response, limit time.Dur
 		return r.refused(resp.StatusCode, refusal)
 	}
 	return r.succeeded(resp.StatusCode, result)
+}
+
+// readBody reads up to a byte more than an answer may have. What the header says of the length is only a hint for the first
+// piece of memory, which it can't make large.
+func readBody(resp *http.Response) ([]byte, error) {
+	var body bytes.Buffer
+	if n := resp.ContentLength; n > 0 {
+		body.Grow(int(min(n, maxHint)) + bytes.MinRead)
+	}
+	_, err := body.ReadFrom(io.LimitReader(resp.Body, maxBody+1))
+	return body.Bytes(), err
 }
 
 // errorStatus reports an answer outside 2xx. A body that can't be read changes nothing: the status has said it.

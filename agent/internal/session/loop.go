@@ -24,6 +24,8 @@ type loop struct {
 	ctx      context.Context // ends with the loop: of links and of calls
 	wg       sync.WaitGroup  // links, and what is done on the disk
 	calls    sync.WaitGroup
+	hands    chan func() // to goroutines of calls that rest
+	resting  atomic.Int64
 	events   chan event
 	retrying atomic.Bool
 	called   chan finished   // to keep; like finished it has room for every slot, so that nobody waits to end
@@ -57,6 +59,7 @@ func newLoop(s *Session) *loop {
 	return &loop{
 		cfg: s.cfg, log: s.log, instance: s.instance,
 		events:   make(chan event),
+		hands:    make(chan func()),
 		called:   make(chan finished, s.cfg.Slots),
 		finished: make(chan []finished, s.cfg.Slots),
 		works:    map[string]*work{},

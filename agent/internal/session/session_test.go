@@ -68,6 +68,26 @@ func TestReportsThatEndWhileTheDiskIsBusyGoTogether(t *testing.T) {
 	})
 }
 
+func TestReportsInQuickSuccessionGoTogether(t *testing.T) {
+	launch(t, func(c *Config) { c.Slots = 3 }, func(a *agent) {
+		s, _ := a.meet("l")
+		calls := a.grant(s, "x", "y", "z")
+		began := time.Now()
+		for _, c := range calls {
+			c.succeed()
+			synctest.Wait()
+		}
+		for _, want := range []struct {
+			reports int
+			after   time.Duration
+		}{{1, 0}, {2, keepPause}} {
+			if m := s.until(hasReports); len(m.GetReports()) != want.reports || time.Since(began) != want.after {
+				t.Errorf("after %v: reports = %v; want %d of them after %v", time.Since(began), m.GetReports(), want.reports, want.after)
+			}
+		}
+	})
+}
+
 func TestHeartbeatsListAllHeld(t *testing.T) {
 	launch(t, nil, func(a *agent) {
 		s, _ := a.meet("l")

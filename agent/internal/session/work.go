@@ -10,6 +10,13 @@ import (
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
 )
 
+// maxResting bounds the goroutines that wait for a call: a usual number of slots, and not much memory.
+const maxResting = 64
+
+// keepPause is the least time between two writes of the outbox. Calls that end one by one, in quick succession, would cost a
+// sync of the disk each; a report that comes alone does not wait.
+const keepPause = 2 * time.Millisecond
+
 type workState int
 
 const (
@@ -73,16 +80,46 @@ func (l *loop) start(now time.Time, w *work) {
 	ctx, cancel := context.WithCancel(l.ctx)
 	w.state, w.cancel, w.began = running, cancel, now
 	l.running++
-	l.calls.Go(func() {
+	run := func() {
 		defer cancel()
 		l.called <- finished{w, l.call(ctx, w.lease)}
-	})
+	}
+	select {
+	case l.hands <- run:
+	default:
+		l.calls.Go(func() { l.hand(run) })
+	}
 }
 
-// keep puts reports into the outbox and hands them on to the loop, all at once that have come while it was at the last ones:
-// together they cost one sync of the disk and one message.
+// hand runs one call after the other: the stack of a goroutine that has made a call is large enough for the next.
+func (l *loop) hand(run func()) {
+	for {
+		run()
+		if l.resting.Add(1) > maxResting {
+			l.resting.Add(-1)
+			return
+		}
+		select {
+		case run = <-l.hands:
+			l.resting.Add(-1)
+		case <-l.ctx.Done():
+			return
+		}
+	}
+}
+
+// keep puts reports into the outbox and hands them on to the loop, all at once that have come while it was at the last ones
+// or paused after them: together they cost one sync of the disk and one message.
 func (l *loop) keep() {
+	var began time.Time
 	for f := range l.called {
+		if pause := time.Until(began.Add(keepPause)); pause > 0 {
+			select {
+			case <-time.After(pause):
+			case <-l.ctx.Done():
+			}
+		}
+		began = time.Now()
 		all := []finished{f}
 		for range len(l.called) {
 			all = append(all, <-l.called)

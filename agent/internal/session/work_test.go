@@ -206,11 +206,11 @@ func TestCallsThatFailTogetherCountOnceAndSuccessEndsTheTrouble(t *testing.T) {
 	launch(t, nil, func(a *agent) {
 		s, _ := a.meet("l")
 		calls := a.grant(s, "x", "y")
+		began := time.Now()
 		for _, c := range calls {
 			c.fail(stintv1.FailureClass_FAILURE_CLASS_CONNECT)
 			s.until(hasReports)
 		}
-		began := time.Now()
 		if m := s.until(granting); m.GetCreditTotal() != 3 || time.Since(began) != time.Second {
 			t.Errorf("credit %d after %v; want one slot after 1 s", m.GetCreditTotal(), time.Since(began))
 		}
