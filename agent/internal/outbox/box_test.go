@@ -145,6 +145,7 @@ func TestUnreadableEntryIsSetAside(t *testing.T) {
 		}
 		return data
 	}
+	torn := func(data []byte) []byte { return data[:len(data)-2] }
 	good := record(9, "x", "good")
 	flipped := bytes.Clone(good)
 	flipped[len(flipped)-1] ^= 1
@@ -157,9 +158,9 @@ func TestUnreadableEntryIsSetAside(t *testing.T) {
 	strange[headSize] = '?'
 	seal(strange)
 	for name, data := range map[string][]byte{
-		"torn": good[:len(good)-2], "head alone": good[:len(magic)], "flipped bit": flipped, "no kind": strange,
+		"torn": torn(good), "head alone": good[:len(magic)], "flipped bit": flipped, "no kind": strange,
 		"other version": append([]byte("stintob1"), good[len(magic):]...), "wrong length": long, "length beyond the end": beyond,
-		"magic inside": record(9, "x", magic+magic)[:len(good)],
+		"magic inside": torn(record(9, "x", magic+magic)),
 	} {
 		for place, more := range map[string][]byte{"at the end": nil, "in the middle": record(10, "behind", "")} {
 			t.Run(name+" "+place, func(t *testing.T) {
@@ -307,6 +308,9 @@ func TestRefusedSuccessIsKeptSevenDays(t *testing.T) {
 	o.Refuse("x", "LEASE_END_REASON_SUPERSEDED")
 	o.Refuse("never there", "")
 	wantPending(t, o, "ledger-1")
+	if left := onDisk(t, o); len(left) != 0 {
+		t.Errorf("left on disk: %v", left)
+	}
 	files, err := filepath.Glob(filepath.Join(o.folder, refusedDir, "*.json"))
 	if err != nil || len(files) != 1 || o.Refused() != 1 {
 		t.Fatalf("files = %v, %v, refused = %d; want one", files, err, o.Refused())
