@@ -229,6 +229,11 @@ func (x *liar) lose(c *coordinator) map[string]own {
 		return len(mine) == lies
 	})
 	x.send(say)
+	acks := 0 // all of them are read here, so that no later report takes one for its own
+	x.read("acks", func(m *stintv1.SessionResponse) bool {
+		acks += len(m.GetReportAcks())
+		return acks == len(say.Reports)
+	})
 	left := lies
 	x.l.follow(x.t, func(e *stintv1.Event) bool {
 		if e.GetKind() == endedEvent || e.GetKind() == failedAttempt {
