@@ -218,25 +218,31 @@ func (l *linesOf) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+func (l *linesOf) found() (writes int, text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.writes, l.text
+}
+
 func TestLinesOfAMomentAreWrittenTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out linesOf
 		g := &gatherer{to: &out}
 		_, _ = g.Write([]byte("a\n"))
 		_, _ = g.Write([]byte("b\n"))
-		if out.writes != 0 {
-			t.Errorf("written at once: %q", out.text)
+		if writes, text := out.found(); writes != 0 {
+			t.Errorf("written at once: %q", text)
 		}
 		time.Sleep(gatherTime)
 		synctest.Wait()
-		if out.writes != 1 || out.text != "a\nb\n" {
-			t.Errorf("%d writes of %q; want one of both lines", out.writes, out.text)
+		if writes, text := out.found(); writes != 1 || text != "a\nb\n" {
+			t.Errorf("%d writes of %q; want one of both lines", writes, text)
 		}
 		_, _ = g.Write([]byte("c\n"))
 		g.flush()
 		_, _ = g.Write([]byte(strings.Repeat("d", gatherSize)))
-		if out.writes != 3 || out.text != "a\nb\nc\n"+strings.Repeat("d", gatherSize) {
-			t.Errorf("%d writes of %d bytes; want one at the flush, and one of what is too long to wait", out.writes, len(out.text))
+		if writes, text := out.found(); writes != 3 || text != "a\nb\nc\n"+strings.Repeat("d", gatherSize) {
+			t.Errorf("%d writes of %d bytes; want one at the flush, and one of what is too long to wait", writes, len(text))
 		}
 	})
 }
