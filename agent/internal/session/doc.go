@@ -19,7 +19,8 @@
 //	  └───────────────┘
 //
 // One goroutine owns all state and never waits: for a slow stream there is a bounded queue, whose overflow ends the link,
-// and everything that touches the disk happens elsewhere. Each turn of the loop takes one event, does what has become due,
+// and everything that touches the disk happens elsewhere: one goroutine puts the reports of calls into the outbox, all that
+// have ended meanwhile at once, before the loop gets them. Each turn of the loop takes one event, does what has become due,
 // and sends what has changed as one message where sizes allow.
 //
 // # What is always true
