@@ -35,8 +35,9 @@ const (
 	// bloomBits a key make a miss cheap (1 % are looked for in vain): each submit looks
 	// its id up and finds nothing.
 	bloomBits = 10
-	// l0Compact: files in level 0 from which they are merged down.
-	l0Compact = 4
+	// l0Compact: files in level 0 from which they are merged down. Each merge rewrites most of
+	// the level below, since ids are random: fewer and larger ones cost less.
+	l0Compact = 12
 	// l0Stop stalls writes. Reads of level 0 look at each; well above l0Compact, so that
 	// a burst is taken first and merged later.
 	l0Stop = 24
@@ -83,7 +84,7 @@ func (o *Options) pebbleOptions(f *failure, lock *pebble.Lock) *pebble.Options {
 		p.Levels[i].IndexBlockSize = indexBytes
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
 	}
-	// Fast to write where data is young, small where it stays.
-	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
+	// The cheapest that there is: at full load merging competes with serving for the processor.
+	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
 	return p
 }
