@@ -102,6 +102,10 @@ test: $(GRPCURL) ## vet, then all tests, those with the real programs included
 	@[ -n "$(RACE)" ] || [ "$(STINT_REQUIRE)" != all ] || { echo "no C compiler, so no race detector: install gcc"; exit 1; }
 	STINT_GRPCURL=$(GRPCURL) go test $(RACE) -count=1 -timeout $(TEST_TIMEOUT) ./...
 
+.PHONY: test-again
+test-again: $(GRPCURL) ## the tests with the real programs that match RUN
+	STINT_GRPCURL=$(GRPCURL) go test $(RACE) -count=1 -timeout $(TEST_TIMEOUT) -run '$(RUN)' ./coordinator/blackbox
+
 # Without the race detector, which the short size has: this one is for much work in an hour.
 .PHONY: soak
 soak: ## the fault suite in its long size, an hour at most; SEED=n repeats the choices of a run

@@ -17,7 +17,7 @@ import (
 
 const (
 	dropChance = 0.10
-	dropSurely = 20 // the answer of a method that is lost if none of it was before
+	dropSurely = 3 // the answer of a method that is lost if none of it was before
 	// snapChance is that of a session's stream to break, at each message: on a real path a lost message takes the stream with
 	// it, and credit that was used for a lost grant is free again only with the next stream.
 	snapChance = 0.03

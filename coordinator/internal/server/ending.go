@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -25,6 +26,11 @@ func (c *chain) endingStream(srv any, stream grpc.ServerStream, info *grpc.Strea
 	case err := <-done:
 		return err
 	case <-c.stopping:
+	}
+	select { // a health watch tells that it is NOT_SERVING now
+	case err := <-done:
+		return err
+	case <-time.After(goodbye):
 		return engine.ErrStopping
 	}
 }
