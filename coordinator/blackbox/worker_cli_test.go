@@ -134,7 +134,7 @@ func TestSecondSIGTERM(t *testing.T) {
 	half := startAgent(t, c, serveAPI(t, hanging(t)).addr, "--drain", "1h", "--agent-id", "busy")
 	l := c.dial(t)
 	l.submit(t, task("endless"))
-	l.granted(t, "endless", 1)
+	l.held(t, "endless")
 	half.signal(syscall.SIGTERM)
 	half.says(`msg=draining`)
 	half.signal(syscall.SIGTERM)
