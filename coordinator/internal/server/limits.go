@@ -34,6 +34,8 @@ const (
 	// maxStructDepth is the deepest nesting that a C++ client can still read in a list: each
 	// level is up to three messages, and its parser stops at 100.
 	maxStructDepth = 30
+	// maxBatch bounds the tasks of a SubmitTasks, as the contract's rules do.
+	maxBatch = 1000
 	// maxLabels bounds the labels of an agent, as the contract's rules do for tasks.
 	maxLabels = 32
 	// maxHelloQueues bounds the queues that an agent names.

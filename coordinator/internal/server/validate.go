@@ -8,7 +8,6 @@ import (
 	"buf.build/go/protovalidate"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
@@ -42,15 +41,6 @@ func newRules() (rules, error) {
 		return rules{}, fmt.Errorf("server: rules of the contract: %w", err)
 	}
 	return rules{v}, nil
-}
-
-// Validate stops at the first violation, and looks for the others only in a small message.
-func (r rules) Validate(m proto.Message, o ...protovalidate.ValidationOption) error {
-	err := r.Validator.Validate(m, append(o, protovalidate.WithFailFast())...)
-	if err == nil || proto.Size(m) > fullReport {
-		return err
-	}
-	return r.Validator.Validate(m, o...)
 }
 
 // explainUnary gives violations, as the validation interceptor answers them, their reason and
