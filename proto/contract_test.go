@@ -170,8 +170,11 @@ func TestSubmitRefused(t *testing.T) {
 		{"label key", submit(func(k *task) { k.Labels = map[string]string{"": "v"} }), `task.labels[""]`},
 		{"label value", submit(func(k *task) { k.Labels = map[string]string{"k": "a b"} }), `task.labels["k"]`},
 		{"17 requires", submit(func(k *task) { k.Requires = repeat(17, "gpu=true") }), "task.requires"},
-		{"requires without value", submit(func(k *task) { k.Requires = []string{"gpu"} }), "task.requires[0]"},
-		{"requires by another operator", submit(func(k *task) { k.Requires = []string{"gpu!=true"} }), "task.requires[0]"},
+		{"requires nothing", submit(func(k *task) { k.Requires = []string{""} }), "task.requires[0]"},
+		{"requires too long", submit(func(k *task) { k.Requires = []string{strings.Repeat("a", 16385)} }), "task.requires[0]"},
+		{"fairness key", submit(func(k *task) { k.FairnessKey = "a b" }), "task.fairness_key"},
+		{"fairness key too long", submit(func(k *task) { k.FairnessKey = strings.Repeat("a", 129) }), "task.fairness_key"},
+		{"concurrency key", submit(func(k *task) { k.ConcurrencyKey = "a,b" }), "task.concurrency_key"},
 		{"negative budget", submit(func(k *task) { k.Budget = &stintv1.Budget{MinUsd: proto.Float64(-0.01)} }), "task.budget.min_usd"},
 		{"budget too high", submit(func(k *task) { k.Budget = &stintv1.Budget{MaxUsd: proto.Float64(1000000.5)} }), "task.budget.max_usd"},
 		{"budget not finite", submit(func(k *task) { k.Budget = &stintv1.Budget{MaxUsd: proto.Float64(math.Inf(1))} }), "task.budget.max_usd"},
@@ -203,6 +206,10 @@ func TestSubmitTaken(t *testing.T) {
 			k.DependsOn, k.Labels, k.Requires = ids(100), labels(32), repeat(16, "gpu=true")
 		}),
 		"empty label value": submit(func(k *task) { k.Labels, k.Requires = map[string]string{"k": ""}, []string{"k="} }),
+		"keys": submit(func(k *task) {
+			k.FairnessKey, k.ConcurrencyKey = strings.Repeat("a", 128), "/eu/customer:7@x"
+		}),
+		"expressions are the server's": submit(func(k *task) { k.Requires = []string{"gpu", "!spot", "region in (eu, us)", "in in in"} }),
 		"equal budget": submit(func(k *task) {
 			k.Budget = &stintv1.Budget{MinUsd: proto.Float64(1000000), MaxUsd: proto.Float64(1000000)}
 		}),
@@ -237,6 +244,52 @@ func TestCallsRefused(t *testing.T) {
 		{"kind", &stintv1.WatchEventsRequest{Kinds: []stintv1.EventKind{99}}, "kinds[0]"},
 		{"no queue", &stintv1.PauseQueueRequest{}, "queue"},
 		{"negative drain", &stintv1.DrainAgentRequest{AgentId: "a", Timeout: seconds(-1)}, "timeout"},
+	})
+}
+
+// TestQueueUpdatesRefused: the settings of a queue.
+func TestQueueUpdatesRefused(t *testing.T) {
+	type q = stintv1.Queue
+	update := func(change func(*q)) proto.Message {
+		queue := &q{Name: "q"}
+		change(queue)
+		return &stintv1.UpdateQueueRequest{Queue: queue}
+	}
+	rate := func(perSecond float64, burst int32) proto.Message {
+		return update(func(k *q) { k.Rate = &stintv1.QueueRate{PerSecond: perSecond, Burst: burst} })
+	}
+	limit := func(usd float64) proto.Message {
+		return update(func(k *q) { k.Budget = &stintv1.QueueBudget{LimitUsd: &usd} })
+	}
+	checkRefusals(t, []refusal{
+		{"no queue", &stintv1.UpdateQueueRequest{}, "queue"},
+		{"no name", &stintv1.UpdateQueueRequest{Queue: &q{}}, "queue.name"},
+		{"negative running", update(func(k *q) { k.MaxRunning = -1 }), "queue.max_running"},
+		{"negative rate", rate(-1, 0), "queue.rate.per_second"},
+		{"rate not a number", rate(math.NaN(), 0), "queue.rate.per_second"},
+		{"rate too slow", rate(0.000001, 0), "queue.rate"},
+		{"rate too fast", rate(1000001, 0), "queue.rate.per_second"},
+		{"negative burst", rate(1, -1), "queue.rate.burst"},
+		{"weight", update(func(k *q) { k.Weight = 1001 }), "queue.weight"},
+		{"attempts", update(func(k *q) { k.Retry = &stintv1.RetryPolicy{MaxAttempts: 101} }), "queue.retry.max_attempts"},
+		{"negative budget", limit(-1), "queue.budget.limit_usd"},
+		{"budget not finite", limit(math.Inf(1)), "queue.budget.limit_usd"},
+		{"period", update(func(k *q) { k.Budget = &stintv1.QueueBudget{Period: 9} }), "queue.budget.period"},
+		{"per key", update(func(k *q) { k.MaxRunningPerKey = -1 }), "queue.max_running_per_key"},
+		{"etag", update(func(k *q) { k.Etag = strings.Repeat("a", 65) }), "queue.etag"},
+		{"group", &stintv1.GetSpendRequest{GroupBy: 9}, "group_by"},
+		{"page size", &stintv1.GetSpendRequest{PageSize: 1001}, "page_size"},
+		{"spend of a queue", &stintv1.GetSpendRequest{Queue: "?"}, "queue"},
+	})
+	checkTaken(t, map[string]proto.Message{
+		"nothing but a name": update(func(*q) {}),
+		"a rate of nothing":  rate(0, 0),
+		"slowest rate":       rate(0.00001, 1),
+		"a budget of 0":      limit(0),
+		"status on input": update(func(k *q) {
+			k.Status = &stintv1.QueueStatus{SpentUsd: math.NaN(), Running: -1}
+		}),
+		"all spend": &stintv1.GetSpendRequest{},
 	})
 }
 

@@ -61,6 +61,8 @@ var policies = map[string]policy{
 	stintv1.QueueService_ListQueues_FullMethodName:  {roles: []role{operator}, repeat: true},
 	stintv1.QueueService_PauseQueue_FullMethodName:  {roles: []role{operator}, repeat: true},
 	stintv1.QueueService_ResumeQueue_FullMethodName: {roles: []role{operator}, repeat: true},
+	stintv1.QueueService_UpdateQueue_FullMethodName: {roles: []role{operator}, repeat: true},
+	stintv1.QueueService_GetSpend_FullMethodName:    {roles: []role{operator}, repeat: true},
 	stintv1.QueueService_GetStatus_FullMethodName:   {roles: []role{operator}, repeat: true},
 
 	healthpb.Health_Check_FullMethodName: {roles: []role{anyone}, repeat: true},

@@ -10,7 +10,7 @@ import (
 
 // queueService serves QueueService.
 type queueService struct {
-	stintv1.UnsafeQueueServiceServer
+	stintv1.UnimplementedQueueServiceServer
 	engine  engine.API
 	version string
 }

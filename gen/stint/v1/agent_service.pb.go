@@ -732,7 +732,11 @@ type Lease struct {
 	// The run that it belongs to.
 	Run int32 `protobuf:"varint,4,opt,name=run,proto3" json:"run,omitempty"`
 	// How long from now the lease lives if it is not extended.
-	ExpiresIn     *durationpb.Duration `protobuf:"bytes,5,opt,name=expires_in,json=expiresIn,proto3" json:"expires_in,omitempty"`
+	ExpiresIn *durationpb.Duration `protobuf:"bytes,5,opt,name=expires_in,json=expiresIn,proto3" json:"expires_in,omitempty"`
+	// What became of the tasks in depends_on, in its order; one that is forgotten stands without state. At
+	// most 1 MiB in all: if it is more, the lease is not handed out and the attempt fails with
+	// RESULT_TOO_LARGE.
+	Parents       []*ParentResult `protobuf:"bytes,6,rep,name=parents,proto3" json:"parents,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -802,6 +806,87 @@ func (x *Lease) GetExpiresIn() *durationpb.Duration {
 	return nil
 }
 
+func (x *Lease) GetParents() []*ParentResult {
+	if x != nil {
+		return x.Parents
+	}
+	return nil
+}
+
+// ParentResult is what became of a task that the leased one depends on.
+type ParentResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The task, as in depends_on.
+	TaskId string `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	// Its state: COMPLETED, or with ON_DEPENDENCY_FAILURE_RUN another terminal one. Unset if its retention
+	// has ended. Should it have been retried since, its state now.
+	State TaskState `protobuf:"varint,2,opt,name=state,proto3,enum=stint.v1.TaskState" json:"state,omitempty"`
+	// Its result; set if it is COMPLETED.
+	Result *Result `protobuf:"bytes,3,opt,name=result,proto3" json:"result,omitempty"`
+	// Why it ended; set in every terminal state but COMPLETED.
+	Failure       *Failure `protobuf:"bytes,4,opt,name=failure,proto3" json:"failure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ParentResult) Reset() {
+	*x = ParentResult{}
+	mi := &file_stint_v1_agent_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ParentResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ParentResult) ProtoMessage() {}
+
+func (x *ParentResult) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_agent_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ParentResult.ProtoReflect.Descriptor instead.
+func (*ParentResult) Descriptor() ([]byte, []int) {
+	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ParentResult) GetTaskId() string {
+	if x != nil {
+		return x.TaskId
+	}
+	return ""
+}
+
+func (x *ParentResult) GetState() TaskState {
+	if x != nil {
+		return x.State
+	}
+	return TaskState_TASK_STATE_UNSPECIFIED
+}
+
+func (x *ParentResult) GetResult() *Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *ParentResult) GetFailure() *Failure {
+	if x != nil {
+		return x.Failure
+	}
+	return nil
+}
+
 // LeaseProgress extends a lease and tells how far its attempt is.
 type LeaseProgress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -817,7 +902,7 @@ type LeaseProgress struct {
 
 func (x *LeaseProgress) Reset() {
 	*x = LeaseProgress{}
-	mi := &file_stint_v1_agent_service_proto_msgTypes[9]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -829,7 +914,7 @@ func (x *LeaseProgress) String() string {
 func (*LeaseProgress) ProtoMessage() {}
 
 func (x *LeaseProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_agent_service_proto_msgTypes[9]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -842,7 +927,7 @@ func (x *LeaseProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseProgress.ProtoReflect.Descriptor instead.
 func (*LeaseProgress) Descriptor() ([]byte, []int) {
-	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{9}
+	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *LeaseProgress) GetLeaseId() string {
@@ -881,7 +966,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_stint_v1_agent_service_proto_msgTypes[10]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -893,7 +978,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_agent_service_proto_msgTypes[10]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -906,7 +991,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{10}
+	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Report) GetLeaseId() string {
@@ -947,7 +1032,7 @@ type ReportAck struct {
 
 func (x *ReportAck) Reset() {
 	*x = ReportAck{}
-	mi := &file_stint_v1_agent_service_proto_msgTypes[11]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -959,7 +1044,7 @@ func (x *ReportAck) String() string {
 func (*ReportAck) ProtoMessage() {}
 
 func (x *ReportAck) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_agent_service_proto_msgTypes[11]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -972,7 +1057,7 @@ func (x *ReportAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportAck.ProtoReflect.Descriptor instead.
 func (*ReportAck) Descriptor() ([]byte, []int) {
-	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{11}
+	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReportAck) GetLeaseId() string {
@@ -1016,7 +1101,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_stint_v1_agent_service_proto_msgTypes[12]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1028,7 +1113,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_agent_service_proto_msgTypes[12]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1041,7 +1126,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{12}
+	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Release) GetLeaseId() string {
@@ -1082,7 +1167,7 @@ type AcquireLeasesRequest struct {
 
 func (x *AcquireLeasesRequest) Reset() {
 	*x = AcquireLeasesRequest{}
-	mi := &file_stint_v1_agent_service_proto_msgTypes[13]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1094,7 +1179,7 @@ func (x *AcquireLeasesRequest) String() string {
 func (*AcquireLeasesRequest) ProtoMessage() {}
 
 func (x *AcquireLeasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_agent_service_proto_msgTypes[13]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1107,7 +1192,7 @@ func (x *AcquireLeasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcquireLeasesRequest.ProtoReflect.Descriptor instead.
 func (*AcquireLeasesRequest) Descriptor() ([]byte, []int) {
-	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{13}
+	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *AcquireLeasesRequest) GetAgentId() string {
@@ -1170,7 +1255,7 @@ type AcquireLeasesResponse struct {
 
 func (x *AcquireLeasesResponse) Reset() {
 	*x = AcquireLeasesResponse{}
-	mi := &file_stint_v1_agent_service_proto_msgTypes[14]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1182,7 +1267,7 @@ func (x *AcquireLeasesResponse) String() string {
 func (*AcquireLeasesResponse) ProtoMessage() {}
 
 func (x *AcquireLeasesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_agent_service_proto_msgTypes[14]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1195,7 +1280,7 @@ func (x *AcquireLeasesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcquireLeasesResponse.ProtoReflect.Descriptor instead.
 func (*AcquireLeasesResponse) Descriptor() ([]byte, []int) {
-	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{14}
+	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *AcquireLeasesResponse) GetLeases() []*Lease {
@@ -1216,7 +1301,7 @@ type ExtendLeasesRequest struct {
 
 func (x *ExtendLeasesRequest) Reset() {
 	*x = ExtendLeasesRequest{}
-	mi := &file_stint_v1_agent_service_proto_msgTypes[15]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1228,7 +1313,7 @@ func (x *ExtendLeasesRequest) String() string {
 func (*ExtendLeasesRequest) ProtoMessage() {}
 
 func (x *ExtendLeasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_agent_service_proto_msgTypes[15]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1241,7 +1326,7 @@ func (x *ExtendLeasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendLeasesRequest.ProtoReflect.Descriptor instead.
 func (*ExtendLeasesRequest) Descriptor() ([]byte, []int) {
-	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{15}
+	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ExtendLeasesRequest) GetExtensions() []*LeaseProgress {
@@ -1262,7 +1347,7 @@ type ExtendLeasesResponse struct {
 
 func (x *ExtendLeasesResponse) Reset() {
 	*x = ExtendLeasesResponse{}
-	mi := &file_stint_v1_agent_service_proto_msgTypes[16]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1274,7 +1359,7 @@ func (x *ExtendLeasesResponse) String() string {
 func (*ExtendLeasesResponse) ProtoMessage() {}
 
 func (x *ExtendLeasesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_agent_service_proto_msgTypes[16]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1287,7 +1372,7 @@ func (x *ExtendLeasesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendLeasesResponse.ProtoReflect.Descriptor instead.
 func (*ExtendLeasesResponse) Descriptor() ([]byte, []int) {
-	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{16}
+	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ExtendLeasesResponse) GetOutcomes() []*ExtendLeaseOutcome {
@@ -1314,7 +1399,7 @@ type ExtendLeaseOutcome struct {
 
 func (x *ExtendLeaseOutcome) Reset() {
 	*x = ExtendLeaseOutcome{}
-	mi := &file_stint_v1_agent_service_proto_msgTypes[17]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1326,7 +1411,7 @@ func (x *ExtendLeaseOutcome) String() string {
 func (*ExtendLeaseOutcome) ProtoMessage() {}
 
 func (x *ExtendLeaseOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_agent_service_proto_msgTypes[17]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1339,7 +1424,7 @@ func (x *ExtendLeaseOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendLeaseOutcome.ProtoReflect.Descriptor instead.
 func (*ExtendLeaseOutcome) Descriptor() ([]byte, []int) {
-	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{17}
+	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ExtendLeaseOutcome) GetLeaseId() string {
@@ -1381,7 +1466,7 @@ type ReportLeasesRequest struct {
 
 func (x *ReportLeasesRequest) Reset() {
 	*x = ReportLeasesRequest{}
-	mi := &file_stint_v1_agent_service_proto_msgTypes[18]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1393,7 +1478,7 @@ func (x *ReportLeasesRequest) String() string {
 func (*ReportLeasesRequest) ProtoMessage() {}
 
 func (x *ReportLeasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_agent_service_proto_msgTypes[18]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1406,7 +1491,7 @@ func (x *ReportLeasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportLeasesRequest.ProtoReflect.Descriptor instead.
 func (*ReportLeasesRequest) Descriptor() ([]byte, []int) {
-	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{18}
+	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ReportLeasesRequest) GetReports() []*Report {
@@ -1427,7 +1512,7 @@ type ReportLeasesResponse struct {
 
 func (x *ReportLeasesResponse) Reset() {
 	*x = ReportLeasesResponse{}
-	mi := &file_stint_v1_agent_service_proto_msgTypes[19]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1439,7 +1524,7 @@ func (x *ReportLeasesResponse) String() string {
 func (*ReportLeasesResponse) ProtoMessage() {}
 
 func (x *ReportLeasesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_agent_service_proto_msgTypes[19]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1452,7 +1537,7 @@ func (x *ReportLeasesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportLeasesResponse.ProtoReflect.Descriptor instead.
 func (*ReportLeasesResponse) Descriptor() ([]byte, []int) {
-	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{19}
+	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ReportLeasesResponse) GetAcks() []*ReportAck {
@@ -1473,7 +1558,7 @@ type ReleaseLeasesRequest struct {
 
 func (x *ReleaseLeasesRequest) Reset() {
 	*x = ReleaseLeasesRequest{}
-	mi := &file_stint_v1_agent_service_proto_msgTypes[20]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1485,7 +1570,7 @@ func (x *ReleaseLeasesRequest) String() string {
 func (*ReleaseLeasesRequest) ProtoMessage() {}
 
 func (x *ReleaseLeasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_agent_service_proto_msgTypes[20]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1498,7 +1583,7 @@ func (x *ReleaseLeasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseLeasesRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseLeasesRequest) Descriptor() ([]byte, []int) {
-	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{20}
+	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ReleaseLeasesRequest) GetReleases() []*Release {
@@ -1519,7 +1604,7 @@ type ReleaseLeasesResponse struct {
 
 func (x *ReleaseLeasesResponse) Reset() {
 	*x = ReleaseLeasesResponse{}
-	mi := &file_stint_v1_agent_service_proto_msgTypes[21]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1531,7 +1616,7 @@ func (x *ReleaseLeasesResponse) String() string {
 func (*ReleaseLeasesResponse) ProtoMessage() {}
 
 func (x *ReleaseLeasesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_agent_service_proto_msgTypes[21]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1544,7 +1629,7 @@ func (x *ReleaseLeasesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseLeasesResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseLeasesResponse) Descriptor() ([]byte, []int) {
-	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{21}
+	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ReleaseLeasesResponse) GetOutcomes() []*ReleaseLeaseOutcome {
@@ -1569,7 +1654,7 @@ type ReleaseLeaseOutcome struct {
 
 func (x *ReleaseLeaseOutcome) Reset() {
 	*x = ReleaseLeaseOutcome{}
-	mi := &file_stint_v1_agent_service_proto_msgTypes[22]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1581,7 +1666,7 @@ func (x *ReleaseLeaseOutcome) String() string {
 func (*ReleaseLeaseOutcome) ProtoMessage() {}
 
 func (x *ReleaseLeaseOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_agent_service_proto_msgTypes[22]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1594,7 +1679,7 @@ func (x *ReleaseLeaseOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseLeaseOutcome.ProtoReflect.Descriptor instead.
 func (*ReleaseLeaseOutcome) Descriptor() ([]byte, []int) {
-	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{22}
+	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ReleaseLeaseOutcome) GetLeaseId() string {
@@ -1649,7 +1734,7 @@ type Agent struct {
 
 func (x *Agent) Reset() {
 	*x = Agent{}
-	mi := &file_stint_v1_agent_service_proto_msgTypes[23]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1661,7 +1746,7 @@ func (x *Agent) String() string {
 func (*Agent) ProtoMessage() {}
 
 func (x *Agent) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_agent_service_proto_msgTypes[23]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1674,7 +1759,7 @@ func (x *Agent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agent.ProtoReflect.Descriptor instead.
 func (*Agent) Descriptor() ([]byte, []int) {
-	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{23}
+	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Agent) GetId() string {
@@ -1767,7 +1852,7 @@ type ListAgentsRequest struct {
 
 func (x *ListAgentsRequest) Reset() {
 	*x = ListAgentsRequest{}
-	mi := &file_stint_v1_agent_service_proto_msgTypes[24]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1779,7 +1864,7 @@ func (x *ListAgentsRequest) String() string {
 func (*ListAgentsRequest) ProtoMessage() {}
 
 func (x *ListAgentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_agent_service_proto_msgTypes[24]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1792,7 +1877,7 @@ func (x *ListAgentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAgentsRequest.ProtoReflect.Descriptor instead.
 func (*ListAgentsRequest) Descriptor() ([]byte, []int) {
-	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{24}
+	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListAgentsRequest) GetPageSize() int32 {
@@ -1822,7 +1907,7 @@ type ListAgentsResponse struct {
 
 func (x *ListAgentsResponse) Reset() {
 	*x = ListAgentsResponse{}
-	mi := &file_stint_v1_agent_service_proto_msgTypes[25]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1834,7 +1919,7 @@ func (x *ListAgentsResponse) String() string {
 func (*ListAgentsResponse) ProtoMessage() {}
 
 func (x *ListAgentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_agent_service_proto_msgTypes[25]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1847,7 +1932,7 @@ func (x *ListAgentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAgentsResponse.ProtoReflect.Descriptor instead.
 func (*ListAgentsResponse) Descriptor() ([]byte, []int) {
-	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{25}
+	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListAgentsResponse) GetAgents() []*Agent {
@@ -1875,7 +1960,7 @@ type GetAgentRequest struct {
 
 func (x *GetAgentRequest) Reset() {
 	*x = GetAgentRequest{}
-	mi := &file_stint_v1_agent_service_proto_msgTypes[26]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1887,7 +1972,7 @@ func (x *GetAgentRequest) String() string {
 func (*GetAgentRequest) ProtoMessage() {}
 
 func (x *GetAgentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_agent_service_proto_msgTypes[26]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1900,7 +1985,7 @@ func (x *GetAgentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAgentRequest.ProtoReflect.Descriptor instead.
 func (*GetAgentRequest) Descriptor() ([]byte, []int) {
-	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{26}
+	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetAgentRequest) GetAgentId() string {
@@ -1921,7 +2006,7 @@ type GetAgentResponse struct {
 
 func (x *GetAgentResponse) Reset() {
 	*x = GetAgentResponse{}
-	mi := &file_stint_v1_agent_service_proto_msgTypes[27]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1933,7 +2018,7 @@ func (x *GetAgentResponse) String() string {
 func (*GetAgentResponse) ProtoMessage() {}
 
 func (x *GetAgentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_agent_service_proto_msgTypes[27]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1946,7 +2031,7 @@ func (x *GetAgentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAgentResponse.ProtoReflect.Descriptor instead.
 func (*GetAgentResponse) Descriptor() ([]byte, []int) {
-	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{27}
+	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GetAgentResponse) GetAgent() *Agent {
@@ -1969,7 +2054,7 @@ type DrainAgentRequest struct {
 
 func (x *DrainAgentRequest) Reset() {
 	*x = DrainAgentRequest{}
-	mi := &file_stint_v1_agent_service_proto_msgTypes[28]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1981,7 +2066,7 @@ func (x *DrainAgentRequest) String() string {
 func (*DrainAgentRequest) ProtoMessage() {}
 
 func (x *DrainAgentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_agent_service_proto_msgTypes[28]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1994,7 +2079,7 @@ func (x *DrainAgentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainAgentRequest.ProtoReflect.Descriptor instead.
 func (*DrainAgentRequest) Descriptor() ([]byte, []int) {
-	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{28}
+	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DrainAgentRequest) GetAgentId() string {
@@ -2022,7 +2107,7 @@ type DrainAgentResponse struct {
 
 func (x *DrainAgentResponse) Reset() {
 	*x = DrainAgentResponse{}
-	mi := &file_stint_v1_agent_service_proto_msgTypes[29]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2034,7 +2119,7 @@ func (x *DrainAgentResponse) String() string {
 func (*DrainAgentResponse) ProtoMessage() {}
 
 func (x *DrainAgentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_agent_service_proto_msgTypes[29]
+	mi := &file_stint_v1_agent_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2047,7 +2132,7 @@ func (x *DrainAgentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainAgentResponse.ProtoReflect.Descriptor instead.
 func (*DrainAgentResponse) Descriptor() ([]byte, []int) {
-	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{29}
+	return file_stint_v1_agent_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DrainAgentResponse) GetAgent() *Agent {
@@ -2106,14 +2191,20 @@ const file_stint_v1_agent_service_proto_rawDesc = "" +
 	"\fHeartbeatAck\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x03R\x06number\"?\n" +
 	"\x05Drain\x126\n" +
-	"\ttime_left\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\btimeLeft\"\xac\x01\n" +
+	"\ttime_left\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\btimeLeft\"\xde\x01\n" +
 	"\x05Lease\x12\x19\n" +
 	"\blease_id\x18\x01 \x01(\tR\aleaseId\x12\"\n" +
 	"\x04task\x18\x02 \x01(\v2\x0e.stint.v1.TaskR\x04task\x12\x18\n" +
 	"\aattempt\x18\x03 \x01(\x05R\aattempt\x12\x10\n" +
 	"\x03run\x18\x04 \x01(\x05R\x03run\x128\n" +
 	"\n" +
-	"expires_in\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\texpiresIn\"\x94\x01\n" +
+	"expires_in\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\texpiresIn\x120\n" +
+	"\aparents\x18\x06 \x03(\v2\x16.stint.v1.ParentResultR\aparents\"\xa9\x01\n" +
+	"\fParentResult\x12\x17\n" +
+	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12)\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x13.stint.v1.TaskStateR\x05state\x12(\n" +
+	"\x06result\x18\x03 \x01(\v2\x10.stint.v1.ResultR\x06result\x12+\n" +
+	"\afailure\x18\x04 \x01(\v2\x11.stint.v1.FailureR\afailure\"\x94\x01\n" +
 	"\rLeaseProgress\x12\"\n" +
 	"\blease_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\aleaseId\x128\n" +
 	"\bprogress\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\bprogress\x88\x01\x01\x12\x18\n" +
@@ -2245,7 +2336,7 @@ func file_stint_v1_agent_service_proto_rawDescGZIP() []byte {
 }
 
 var file_stint_v1_agent_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_stint_v1_agent_service_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_stint_v1_agent_service_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_stint_v1_agent_service_proto_goTypes = []any{
 	(ReportOutcome)(0),            // 0: stint.v1.ReportOutcome
 	(AgentState)(0),               // 1: stint.v1.AgentState
@@ -2258,104 +2349,110 @@ var file_stint_v1_agent_service_proto_goTypes = []any{
 	(*HeartbeatAck)(nil),          // 8: stint.v1.HeartbeatAck
 	(*Drain)(nil),                 // 9: stint.v1.Drain
 	(*Lease)(nil),                 // 10: stint.v1.Lease
-	(*LeaseProgress)(nil),         // 11: stint.v1.LeaseProgress
-	(*Report)(nil),                // 12: stint.v1.Report
-	(*ReportAck)(nil),             // 13: stint.v1.ReportAck
-	(*Release)(nil),               // 14: stint.v1.Release
-	(*AcquireLeasesRequest)(nil),  // 15: stint.v1.AcquireLeasesRequest
-	(*AcquireLeasesResponse)(nil), // 16: stint.v1.AcquireLeasesResponse
-	(*ExtendLeasesRequest)(nil),   // 17: stint.v1.ExtendLeasesRequest
-	(*ExtendLeasesResponse)(nil),  // 18: stint.v1.ExtendLeasesResponse
-	(*ExtendLeaseOutcome)(nil),    // 19: stint.v1.ExtendLeaseOutcome
-	(*ReportLeasesRequest)(nil),   // 20: stint.v1.ReportLeasesRequest
-	(*ReportLeasesResponse)(nil),  // 21: stint.v1.ReportLeasesResponse
-	(*ReleaseLeasesRequest)(nil),  // 22: stint.v1.ReleaseLeasesRequest
-	(*ReleaseLeasesResponse)(nil), // 23: stint.v1.ReleaseLeasesResponse
-	(*ReleaseLeaseOutcome)(nil),   // 24: stint.v1.ReleaseLeaseOutcome
-	(*Agent)(nil),                 // 25: stint.v1.Agent
-	(*ListAgentsRequest)(nil),     // 26: stint.v1.ListAgentsRequest
-	(*ListAgentsResponse)(nil),    // 27: stint.v1.ListAgentsResponse
-	(*GetAgentRequest)(nil),       // 28: stint.v1.GetAgentRequest
-	(*GetAgentResponse)(nil),      // 29: stint.v1.GetAgentResponse
-	(*DrainAgentRequest)(nil),     // 30: stint.v1.DrainAgentRequest
-	(*DrainAgentResponse)(nil),    // 31: stint.v1.DrainAgentResponse
-	nil,                           // 32: stint.v1.Hello.LabelsEntry
-	nil,                           // 33: stint.v1.AcquireLeasesRequest.LabelsEntry
-	nil,                           // 34: stint.v1.Agent.LabelsEntry
-	(*durationpb.Duration)(nil),   // 35: google.protobuf.Duration
-	(LeaseEndReason)(0),           // 36: stint.v1.LeaseEndReason
-	(*Task)(nil),                  // 37: stint.v1.Task
-	(*Result)(nil),                // 38: stint.v1.Result
-	(*Failure)(nil),               // 39: stint.v1.Failure
-	(*timestamppb.Timestamp)(nil), // 40: google.protobuf.Timestamp
+	(*ParentResult)(nil),          // 11: stint.v1.ParentResult
+	(*LeaseProgress)(nil),         // 12: stint.v1.LeaseProgress
+	(*Report)(nil),                // 13: stint.v1.Report
+	(*ReportAck)(nil),             // 14: stint.v1.ReportAck
+	(*Release)(nil),               // 15: stint.v1.Release
+	(*AcquireLeasesRequest)(nil),  // 16: stint.v1.AcquireLeasesRequest
+	(*AcquireLeasesResponse)(nil), // 17: stint.v1.AcquireLeasesResponse
+	(*ExtendLeasesRequest)(nil),   // 18: stint.v1.ExtendLeasesRequest
+	(*ExtendLeasesResponse)(nil),  // 19: stint.v1.ExtendLeasesResponse
+	(*ExtendLeaseOutcome)(nil),    // 20: stint.v1.ExtendLeaseOutcome
+	(*ReportLeasesRequest)(nil),   // 21: stint.v1.ReportLeasesRequest
+	(*ReportLeasesResponse)(nil),  // 22: stint.v1.ReportLeasesResponse
+	(*ReleaseLeasesRequest)(nil),  // 23: stint.v1.ReleaseLeasesRequest
+	(*ReleaseLeasesResponse)(nil), // 24: stint.v1.ReleaseLeasesResponse
+	(*ReleaseLeaseOutcome)(nil),   // 25: stint.v1.ReleaseLeaseOutcome
+	(*Agent)(nil),                 // 26: stint.v1.Agent
+	(*ListAgentsRequest)(nil),     // 27: stint.v1.ListAgentsRequest
+	(*ListAgentsResponse)(nil),    // 28: stint.v1.ListAgentsResponse
+	(*GetAgentRequest)(nil),       // 29: stint.v1.GetAgentRequest
+	(*GetAgentResponse)(nil),      // 30: stint.v1.GetAgentResponse
+	(*DrainAgentRequest)(nil),     // 31: stint.v1.DrainAgentRequest
+	(*DrainAgentResponse)(nil),    // 32: stint.v1.DrainAgentResponse
+	nil,                           // 33: stint.v1.Hello.LabelsEntry
+	nil,                           // 34: stint.v1.AcquireLeasesRequest.LabelsEntry
+	nil,                           // 35: stint.v1.Agent.LabelsEntry
+	(*durationpb.Duration)(nil),   // 36: google.protobuf.Duration
+	(LeaseEndReason)(0),           // 37: stint.v1.LeaseEndReason
+	(*Task)(nil),                  // 38: stint.v1.Task
+	(TaskState)(0),                // 39: stint.v1.TaskState
+	(*Result)(nil),                // 40: stint.v1.Result
+	(*Failure)(nil),               // 41: stint.v1.Failure
+	(*timestamppb.Timestamp)(nil), // 42: google.protobuf.Timestamp
 }
 var file_stint_v1_agent_service_proto_depIdxs = []int32{
 	3,  // 0: stint.v1.SessionRequest.hello:type_name -> stint.v1.Hello
 	4,  // 1: stint.v1.SessionRequest.heartbeat:type_name -> stint.v1.Heartbeat
-	12, // 2: stint.v1.SessionRequest.reports:type_name -> stint.v1.Report
-	14, // 3: stint.v1.SessionRequest.releases:type_name -> stint.v1.Release
-	32, // 4: stint.v1.Hello.labels:type_name -> stint.v1.Hello.LabelsEntry
-	11, // 5: stint.v1.Heartbeat.leases:type_name -> stint.v1.LeaseProgress
-	35, // 6: stint.v1.Heartbeat.round_trip:type_name -> google.protobuf.Duration
+	13, // 2: stint.v1.SessionRequest.reports:type_name -> stint.v1.Report
+	15, // 3: stint.v1.SessionRequest.releases:type_name -> stint.v1.Release
+	33, // 4: stint.v1.Hello.labels:type_name -> stint.v1.Hello.LabelsEntry
+	12, // 5: stint.v1.Heartbeat.leases:type_name -> stint.v1.LeaseProgress
+	36, // 6: stint.v1.Heartbeat.round_trip:type_name -> google.protobuf.Duration
 	6,  // 7: stint.v1.SessionResponse.welcome:type_name -> stint.v1.Welcome
 	10, // 8: stint.v1.SessionResponse.grants:type_name -> stint.v1.Lease
-	13, // 9: stint.v1.SessionResponse.report_acks:type_name -> stint.v1.ReportAck
+	14, // 9: stint.v1.SessionResponse.report_acks:type_name -> stint.v1.ReportAck
 	7,  // 10: stint.v1.SessionResponse.cancels:type_name -> stint.v1.LeaseCancel
 	8,  // 11: stint.v1.SessionResponse.heartbeat_ack:type_name -> stint.v1.HeartbeatAck
 	9,  // 12: stint.v1.SessionResponse.drain:type_name -> stint.v1.Drain
-	35, // 13: stint.v1.Welcome.lease_ttl:type_name -> google.protobuf.Duration
-	35, // 14: stint.v1.Welcome.heartbeat_interval:type_name -> google.protobuf.Duration
-	36, // 15: stint.v1.LeaseCancel.reason:type_name -> stint.v1.LeaseEndReason
-	35, // 16: stint.v1.Drain.time_left:type_name -> google.protobuf.Duration
-	37, // 17: stint.v1.Lease.task:type_name -> stint.v1.Task
-	35, // 18: stint.v1.Lease.expires_in:type_name -> google.protobuf.Duration
-	38, // 19: stint.v1.Report.result:type_name -> stint.v1.Result
-	39, // 20: stint.v1.Report.failure:type_name -> stint.v1.Failure
-	0,  // 21: stint.v1.ReportAck.outcome:type_name -> stint.v1.ReportOutcome
-	36, // 22: stint.v1.ReportAck.reason:type_name -> stint.v1.LeaseEndReason
-	35, // 23: stint.v1.AcquireLeasesRequest.lease_length:type_name -> google.protobuf.Duration
-	35, // 24: stint.v1.AcquireLeasesRequest.wait:type_name -> google.protobuf.Duration
-	33, // 25: stint.v1.AcquireLeasesRequest.labels:type_name -> stint.v1.AcquireLeasesRequest.LabelsEntry
-	10, // 26: stint.v1.AcquireLeasesResponse.leases:type_name -> stint.v1.Lease
-	11, // 27: stint.v1.ExtendLeasesRequest.extensions:type_name -> stint.v1.LeaseProgress
-	19, // 28: stint.v1.ExtendLeasesResponse.outcomes:type_name -> stint.v1.ExtendLeaseOutcome
-	35, // 29: stint.v1.ExtendLeaseOutcome.expires_in:type_name -> google.protobuf.Duration
-	36, // 30: stint.v1.ExtendLeaseOutcome.reason:type_name -> stint.v1.LeaseEndReason
-	12, // 31: stint.v1.ReportLeasesRequest.reports:type_name -> stint.v1.Report
-	13, // 32: stint.v1.ReportLeasesResponse.acks:type_name -> stint.v1.ReportAck
-	14, // 33: stint.v1.ReleaseLeasesRequest.releases:type_name -> stint.v1.Release
-	24, // 34: stint.v1.ReleaseLeasesResponse.outcomes:type_name -> stint.v1.ReleaseLeaseOutcome
-	36, // 35: stint.v1.ReleaseLeaseOutcome.reason:type_name -> stint.v1.LeaseEndReason
-	1,  // 36: stint.v1.Agent.state:type_name -> stint.v1.AgentState
-	34, // 37: stint.v1.Agent.labels:type_name -> stint.v1.Agent.LabelsEntry
-	40, // 38: stint.v1.Agent.connect_time:type_name -> google.protobuf.Timestamp
-	40, // 39: stint.v1.Agent.last_heartbeat_time:type_name -> google.protobuf.Timestamp
-	35, // 40: stint.v1.Agent.round_trip:type_name -> google.protobuf.Duration
-	25, // 41: stint.v1.ListAgentsResponse.agents:type_name -> stint.v1.Agent
-	25, // 42: stint.v1.GetAgentResponse.agent:type_name -> stint.v1.Agent
-	35, // 43: stint.v1.DrainAgentRequest.timeout:type_name -> google.protobuf.Duration
-	25, // 44: stint.v1.DrainAgentResponse.agent:type_name -> stint.v1.Agent
-	15, // 45: stint.v1.AgentService.AcquireLeases:input_type -> stint.v1.AcquireLeasesRequest
-	17, // 46: stint.v1.AgentService.ExtendLeases:input_type -> stint.v1.ExtendLeasesRequest
-	20, // 47: stint.v1.AgentService.ReportLeases:input_type -> stint.v1.ReportLeasesRequest
-	22, // 48: stint.v1.AgentService.ReleaseLeases:input_type -> stint.v1.ReleaseLeasesRequest
-	2,  // 49: stint.v1.AgentService.Session:input_type -> stint.v1.SessionRequest
-	26, // 50: stint.v1.AgentService.ListAgents:input_type -> stint.v1.ListAgentsRequest
-	28, // 51: stint.v1.AgentService.GetAgent:input_type -> stint.v1.GetAgentRequest
-	30, // 52: stint.v1.AgentService.DrainAgent:input_type -> stint.v1.DrainAgentRequest
-	16, // 53: stint.v1.AgentService.AcquireLeases:output_type -> stint.v1.AcquireLeasesResponse
-	18, // 54: stint.v1.AgentService.ExtendLeases:output_type -> stint.v1.ExtendLeasesResponse
-	21, // 55: stint.v1.AgentService.ReportLeases:output_type -> stint.v1.ReportLeasesResponse
-	23, // 56: stint.v1.AgentService.ReleaseLeases:output_type -> stint.v1.ReleaseLeasesResponse
-	5,  // 57: stint.v1.AgentService.Session:output_type -> stint.v1.SessionResponse
-	27, // 58: stint.v1.AgentService.ListAgents:output_type -> stint.v1.ListAgentsResponse
-	29, // 59: stint.v1.AgentService.GetAgent:output_type -> stint.v1.GetAgentResponse
-	31, // 60: stint.v1.AgentService.DrainAgent:output_type -> stint.v1.DrainAgentResponse
-	53, // [53:61] is the sub-list for method output_type
-	45, // [45:53] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	36, // 13: stint.v1.Welcome.lease_ttl:type_name -> google.protobuf.Duration
+	36, // 14: stint.v1.Welcome.heartbeat_interval:type_name -> google.protobuf.Duration
+	37, // 15: stint.v1.LeaseCancel.reason:type_name -> stint.v1.LeaseEndReason
+	36, // 16: stint.v1.Drain.time_left:type_name -> google.protobuf.Duration
+	38, // 17: stint.v1.Lease.task:type_name -> stint.v1.Task
+	36, // 18: stint.v1.Lease.expires_in:type_name -> google.protobuf.Duration
+	11, // 19: stint.v1.Lease.parents:type_name -> stint.v1.ParentResult
+	39, // 20: stint.v1.ParentResult.state:type_name -> stint.v1.TaskState
+	40, // 21: stint.v1.ParentResult.result:type_name -> stint.v1.Result
+	41, // 22: stint.v1.ParentResult.failure:type_name -> stint.v1.Failure
+	40, // 23: stint.v1.Report.result:type_name -> stint.v1.Result
+	41, // 24: stint.v1.Report.failure:type_name -> stint.v1.Failure
+	0,  // 25: stint.v1.ReportAck.outcome:type_name -> stint.v1.ReportOutcome
+	37, // 26: stint.v1.ReportAck.reason:type_name -> stint.v1.LeaseEndReason
+	36, // 27: stint.v1.AcquireLeasesRequest.lease_length:type_name -> google.protobuf.Duration
+	36, // 28: stint.v1.AcquireLeasesRequest.wait:type_name -> google.protobuf.Duration
+	34, // 29: stint.v1.AcquireLeasesRequest.labels:type_name -> stint.v1.AcquireLeasesRequest.LabelsEntry
+	10, // 30: stint.v1.AcquireLeasesResponse.leases:type_name -> stint.v1.Lease
+	12, // 31: stint.v1.ExtendLeasesRequest.extensions:type_name -> stint.v1.LeaseProgress
+	20, // 32: stint.v1.ExtendLeasesResponse.outcomes:type_name -> stint.v1.ExtendLeaseOutcome
+	36, // 33: stint.v1.ExtendLeaseOutcome.expires_in:type_name -> google.protobuf.Duration
+	37, // 34: stint.v1.ExtendLeaseOutcome.reason:type_name -> stint.v1.LeaseEndReason
+	13, // 35: stint.v1.ReportLeasesRequest.reports:type_name -> stint.v1.Report
+	14, // 36: stint.v1.ReportLeasesResponse.acks:type_name -> stint.v1.ReportAck
+	15, // 37: stint.v1.ReleaseLeasesRequest.releases:type_name -> stint.v1.Release
+	25, // 38: stint.v1.ReleaseLeasesResponse.outcomes:type_name -> stint.v1.ReleaseLeaseOutcome
+	37, // 39: stint.v1.ReleaseLeaseOutcome.reason:type_name -> stint.v1.LeaseEndReason
+	1,  // 40: stint.v1.Agent.state:type_name -> stint.v1.AgentState
+	35, // 41: stint.v1.Agent.labels:type_name -> stint.v1.Agent.LabelsEntry
+	42, // 42: stint.v1.Agent.connect_time:type_name -> google.protobuf.Timestamp
+	42, // 43: stint.v1.Agent.last_heartbeat_time:type_name -> google.protobuf.Timestamp
+	36, // 44: stint.v1.Agent.round_trip:type_name -> google.protobuf.Duration
+	26, // 45: stint.v1.ListAgentsResponse.agents:type_name -> stint.v1.Agent
+	26, // 46: stint.v1.GetAgentResponse.agent:type_name -> stint.v1.Agent
+	36, // 47: stint.v1.DrainAgentRequest.timeout:type_name -> google.protobuf.Duration
+	26, // 48: stint.v1.DrainAgentResponse.agent:type_name -> stint.v1.Agent
+	16, // 49: stint.v1.AgentService.AcquireLeases:input_type -> stint.v1.AcquireLeasesRequest
+	18, // 50: stint.v1.AgentService.ExtendLeases:input_type -> stint.v1.ExtendLeasesRequest
+	21, // 51: stint.v1.AgentService.ReportLeases:input_type -> stint.v1.ReportLeasesRequest
+	23, // 52: stint.v1.AgentService.ReleaseLeases:input_type -> stint.v1.ReleaseLeasesRequest
+	2,  // 53: stint.v1.AgentService.Session:input_type -> stint.v1.SessionRequest
+	27, // 54: stint.v1.AgentService.ListAgents:input_type -> stint.v1.ListAgentsRequest
+	29, // 55: stint.v1.AgentService.GetAgent:input_type -> stint.v1.GetAgentRequest
+	31, // 56: stint.v1.AgentService.DrainAgent:input_type -> stint.v1.DrainAgentRequest
+	17, // 57: stint.v1.AgentService.AcquireLeases:output_type -> stint.v1.AcquireLeasesResponse
+	19, // 58: stint.v1.AgentService.ExtendLeases:output_type -> stint.v1.ExtendLeasesResponse
+	22, // 59: stint.v1.AgentService.ReportLeases:output_type -> stint.v1.ReportLeasesResponse
+	24, // 60: stint.v1.AgentService.ReleaseLeases:output_type -> stint.v1.ReleaseLeasesResponse
+	5,  // 61: stint.v1.AgentService.Session:output_type -> stint.v1.SessionResponse
+	28, // 62: stint.v1.AgentService.ListAgents:output_type -> stint.v1.ListAgentsResponse
+	30, // 63: stint.v1.AgentService.GetAgent:output_type -> stint.v1.GetAgentResponse
+	32, // 64: stint.v1.AgentService.DrainAgent:output_type -> stint.v1.DrainAgentResponse
+	57, // [57:65] is the sub-list for method output_type
+	49, // [49:57] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_stint_v1_agent_service_proto_init() }
@@ -2364,14 +2461,14 @@ func file_stint_v1_agent_service_proto_init() {
 		return
 	}
 	file_stint_v1_task_proto_init()
-	file_stint_v1_agent_service_proto_msgTypes[9].OneofWrappers = []any{}
+	file_stint_v1_agent_service_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_v1_agent_service_proto_rawDesc), len(file_stint_v1_agent_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   33,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

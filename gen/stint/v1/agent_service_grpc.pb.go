@@ -43,13 +43,15 @@ const (
 //
 // Whose result counts: the first success that becomes durable, of any granted attempt of any run, wins if
 // the task is not in a terminal state and that attempt has neither reported nor been released. So a result
-// is worth reporting even if its lease has ended meanwhile. All else that is said of an attempt that is
-// not current changes nothing and is answered with the reason why its lease ended. How that is judged, in
-// this order:
+// is worth reporting even if its lease has ended meanwhile. In a queue with strict_fencing only the newest
+// attempt's success wins so. All else that is said of an attempt that is not current changes nothing but
+// what that attempt is settled at, and is answered with the reason why its lease ended. How that is judged,
+// in this order:
 //   - a lease_id that is malformed, forged, not the caller's, or forgotten: UNKNOWN
 //   - this attempt has reported: the same content again is a DUPLICATE, all else REPORTED
 //   - the task was completed by another attempt: SUPERSEDED; was cancelled: CANCELLED; has ended in
 //     another way: TERMINAL
+//   - it is a success of an attempt before the newest, in a queue with strict_fencing: FENCED
 //   - else how the lease itself ended: EXPIRED, UNCONFIRMED, RELEASED, TIMED_OUT, REPLACED
 //
 // No lease is extended past its grant + the task's attempt_timeout + the length of the lease; it then ends
@@ -145,9 +147,10 @@ type AgentServiceClient interface {
 	// comes for two intervals, it closes the stream and dials again. A stream silent for a lease_ttl is not
 	// live to the coordinator.
 	//
-	// Working. For each lease the agent makes its API call and gives it attempt_timeout from its start; over
-	// it the agent closes the call and reports a failure of class TIMEOUT. Task text never chooses the
-	// address that is called.
+	// Working. For each lease the agent puts the results of the tasks that it depends on (`parents`) into the
+	// instruction where that asks for them (see Task.instruction), makes its API call and gives it
+	// attempt_timeout from its start; over it the agent closes the call and reports a failure of class
+	// TIMEOUT. Task text never chooses the address that is called.
 	//
 	// Reports. When an attempt ends the agent first writes its report to disk, so that it survives the agent,
 	// then sends it in `reports`, and goes on listing the lease until its ack. A report goes out again if it
@@ -339,13 +342,15 @@ func (c *agentServiceClient) DrainAgent(ctx context.Context, in *DrainAgentReque
 //
 // Whose result counts: the first success that becomes durable, of any granted attempt of any run, wins if
 // the task is not in a terminal state and that attempt has neither reported nor been released. So a result
-// is worth reporting even if its lease has ended meanwhile. All else that is said of an attempt that is
-// not current changes nothing and is answered with the reason why its lease ended. How that is judged, in
-// this order:
+// is worth reporting even if its lease has ended meanwhile. In a queue with strict_fencing only the newest
+// attempt's success wins so. All else that is said of an attempt that is not current changes nothing but
+// what that attempt is settled at, and is answered with the reason why its lease ended. How that is judged,
+// in this order:
 //   - a lease_id that is malformed, forged, not the caller's, or forgotten: UNKNOWN
 //   - this attempt has reported: the same content again is a DUPLICATE, all else REPORTED
 //   - the task was completed by another attempt: SUPERSEDED; was cancelled: CANCELLED; has ended in
 //     another way: TERMINAL
+//   - it is a success of an attempt before the newest, in a queue with strict_fencing: FENCED
 //   - else how the lease itself ended: EXPIRED, UNCONFIRMED, RELEASED, TIMED_OUT, REPLACED
 //
 // No lease is extended past its grant + the task's attempt_timeout + the length of the lease; it then ends
@@ -441,9 +446,10 @@ type AgentServiceServer interface {
 	// comes for two intervals, it closes the stream and dials again. A stream silent for a lease_ttl is not
 	// live to the coordinator.
 	//
-	// Working. For each lease the agent makes its API call and gives it attempt_timeout from its start; over
-	// it the agent closes the call and reports a failure of class TIMEOUT. Task text never chooses the
-	// address that is called.
+	// Working. For each lease the agent puts the results of the tasks that it depends on (`parents`) into the
+	// instruction where that asks for them (see Task.instruction), makes its API call and gives it
+	// attempt_timeout from its start; over it the agent closes the call and reports a failure of class
+	// TIMEOUT. Task text never chooses the address that is called.
 	//
 	// Reports. When an attempt ends the agent first writes its report to disk, so that it survives the agent,
 	// then sends it in `reports`, and goes on listing the lease until its ack. A report goes out again if it

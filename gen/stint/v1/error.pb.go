@@ -78,7 +78,7 @@ const (
 	// RESOURCE_EXHAUSTED, with RetryInfo: too little free disk at the coordinator. Nothing was done; reports
 	// and cancels are still taken.
 	ErrorReason_ERROR_REASON_DISK_FULL ErrorReason = 18
-	// RESOURCE_EXHAUSTED: the submit would make a queue beyond 10,000. Use an existing queue.
+	// RESOURCE_EXHAUSTED: the submit or update would make a queue beyond 10,000. Use an existing queue.
 	ErrorReason_ERROR_REASON_TOO_MANY_QUEUES ErrorReason = 19
 	// RESOURCE_EXHAUSTED, with RetryInfo: the submit would make a set of required labels beyond 4,096 live
 	// ones. Use fewer kinds of `requires`, or wait until tasks have finished.
@@ -99,6 +99,13 @@ const (
 	// INTERNAL: a fault of the coordinator, told in its log. Whether the call took effect is unknown; calls
 	// that are safe to repeat may be.
 	ErrorReason_ERROR_REASON_INTERNAL ErrorReason = 26
+	// FAILED_PRECONDITION: a new task's budget.max_usd is above the whole budget of its queue, so it could
+	// never be granted. PreconditionFailure names the tasks. Nothing was done; lower max_usd, or raise the
+	// queue's limit_usd with UpdateQueue.
+	ErrorReason_ERROR_REASON_BUDGET_TOO_LARGE ErrorReason = 27
+	// ABORTED: the queue was changed since this etag was read, or does not exist. Nothing was done; read the
+	// queue anew, look at what changed, and update with its etag.
+	ErrorReason_ERROR_REASON_ETAG_MISMATCH ErrorReason = 28
 )
 
 // Enum value maps for ErrorReason.
@@ -131,6 +138,8 @@ var (
 		24: "ERROR_REASON_SESSION_REPLACED",
 		25: "ERROR_REASON_SHUTTING_DOWN",
 		26: "ERROR_REASON_INTERNAL",
+		27: "ERROR_REASON_BUDGET_TOO_LARGE",
+		28: "ERROR_REASON_ETAG_MISMATCH",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":          0,
@@ -160,6 +169,8 @@ var (
 		"ERROR_REASON_SESSION_REPLACED":     24,
 		"ERROR_REASON_SHUTTING_DOWN":        25,
 		"ERROR_REASON_INTERNAL":             26,
+		"ERROR_REASON_BUDGET_TOO_LARGE":     27,
+		"ERROR_REASON_ETAG_MISMATCH":        28,
 	}
 )
 
@@ -194,7 +205,7 @@ var File_stint_v1_error_proto protoreflect.FileDescriptor
 
 const file_stint_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x14stint/v1/error.proto\x12\bstint.v1*\x99\a\n" +
+	"\x14stint/v1/error.proto\x12\bstint.v1*\xdc\a\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_FIELD_INVALID\x10\x01\x12\"\n" +
@@ -223,7 +234,9 @@ const file_stint_v1_error_proto_rawDesc = "" +
 	"\x1dERROR_REASON_SESSION_TOO_SLOW\x10\x17\x12!\n" +
 	"\x1dERROR_REASON_SESSION_REPLACED\x10\x18\x12\x1e\n" +
 	"\x1aERROR_REASON_SHUTTING_DOWN\x10\x19\x12\x19\n" +
-	"\x15ERROR_REASON_INTERNAL\x10\x1aB1Z/github.com/stint-dev/stint/gen/stint/v1;stintv1b\x06proto3"
+	"\x15ERROR_REASON_INTERNAL\x10\x1a\x12!\n" +
+	"\x1dERROR_REASON_BUDGET_TOO_LARGE\x10\x1b\x12\x1e\n" +
+	"\x1aERROR_REASON_ETAG_MISMATCH\x10\x1cB1Z/github.com/stint-dev/stint/gen/stint/v1;stintv1b\x06proto3"
 
 var (
 	file_stint_v1_error_proto_rawDescOnce sync.Once

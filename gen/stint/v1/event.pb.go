@@ -51,8 +51,11 @@ const (
 	EventKind_EVENT_KIND_RETRIED EventKind = 10
 	// The task was forgotten at the end of its retention; its id may be used anew.
 	EventKind_EVENT_KIND_PRUNED EventKind = 11
-	// A queue was made, paused or resumed.
+	// A queue was made, paused, resumed or given other settings; the reason names what changed.
 	EventKind_EVENT_KIND_QUEUE_CHANGED EventKind = 12
+	// The first report of an attempt whose lease had ended without one told its cost, and that is not what
+	// it was settled at: cost_usd is what it cost, in the place of the sum told before.
+	EventKind_EVENT_KIND_SPEND_SETTLED EventKind = 13
 )
 
 // Enum value maps for EventKind.
@@ -71,6 +74,7 @@ var (
 		10: "EVENT_KIND_RETRIED",
 		11: "EVENT_KIND_PRUNED",
 		12: "EVENT_KIND_QUEUE_CHANGED",
+		13: "EVENT_KIND_SPEND_SETTLED",
 	}
 	EventKind_value = map[string]int32{
 		"EVENT_KIND_UNSPECIFIED":    0,
@@ -86,6 +90,7 @@ var (
 		"EVENT_KIND_RETRIED":        10,
 		"EVENT_KIND_PRUNED":         11,
 		"EVENT_KIND_QUEUE_CHANGED":  12,
+		"EVENT_KIND_SPEND_SETTLED":  13,
 	}
 )
 
@@ -142,7 +147,11 @@ type Event struct {
 	// Why the lease ended; set for LEASE_ENDED only.
 	LeaseEndReason LeaseEndReason `protobuf:"varint,10,opt,name=lease_end_reason,json=leaseEndReason,proto3,enum=stint.v1.LeaseEndReason" json:"lease_end_reason,omitempty"`
 	// The class of the failure, where the event tells of one.
-	FailureClass  FailureClass `protobuf:"varint,11,opt,name=failure_class,json=failureClass,proto3,enum=stint.v1.FailureClass" json:"failure_class,omitempty"`
+	FailureClass FailureClass `protobuf:"varint,11,opt,name=failure_class,json=failureClass,proto3,enum=stint.v1.FailureClass" json:"failure_class,omitempty"`
+	// What the attempt is settled at with this event, in US dollars, 0 included; set for COMPLETED,
+	// ATTEMPT_FAILED, LEASE_ENDED and SPEND_SETTLED. It takes the place of what an earlier event told of the
+	// same attempt.
+	CostUsd       *float64 `protobuf:"fixed64,12,opt,name=cost_usd,json=costUsd,proto3,oneof" json:"cost_usd,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -254,11 +263,18 @@ func (x *Event) GetFailureClass() FailureClass {
 	return FailureClass_FAILURE_CLASS_UNSPECIFIED
 }
 
+func (x *Event) GetCostUsd() float64 {
+	if x != nil && x.CostUsd != nil {
+		return *x.CostUsd
+	}
+	return 0
+}
+
 var File_stint_v1_event_proto protoreflect.FileDescriptor
 
 const file_stint_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x14stint/v1/event.proto\x12\bstint.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13stint/v1/task.proto\"\x8b\x03\n" +
+	"\x14stint/v1/event.proto\x12\bstint.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13stint/v1/task.proto\"\xb8\x03\n" +
 	"\x05Event\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12'\n" +
@@ -271,7 +287,9 @@ const file_stint_v1_event_proto_rawDesc = "" +
 	"\x06reason\x18\t \x01(\tR\x06reason\x12B\n" +
 	"\x10lease_end_reason\x18\n" +
 	" \x01(\x0e2\x18.stint.v1.LeaseEndReasonR\x0eleaseEndReason\x12;\n" +
-	"\rfailure_class\x18\v \x01(\x0e2\x16.stint.v1.FailureClassR\ffailureClass*\xe0\x02\n" +
+	"\rfailure_class\x18\v \x01(\x0e2\x16.stint.v1.FailureClassR\ffailureClass\x12\x1e\n" +
+	"\bcost_usd\x18\f \x01(\x01H\x00R\acostUsd\x88\x01\x01B\v\n" +
+	"\t_cost_usd*\xfe\x02\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14EVENT_KIND_SUBMITTED\x10\x01\x12\x16\n" +
@@ -286,7 +304,8 @@ const file_stint_v1_event_proto_rawDesc = "" +
 	"\x12EVENT_KIND_RETRIED\x10\n" +
 	"\x12\x15\n" +
 	"\x11EVENT_KIND_PRUNED\x10\v\x12\x1c\n" +
-	"\x18EVENT_KIND_QUEUE_CHANGED\x10\fB1Z/github.com/stint-dev/stint/gen/stint/v1;stintv1b\x06proto3"
+	"\x18EVENT_KIND_QUEUE_CHANGED\x10\f\x12\x1c\n" +
+	"\x18EVENT_KIND_SPEND_SETTLED\x10\rB1Z/github.com/stint-dev/stint/gen/stint/v1;stintv1b\x06proto3"
 
 var (
 	file_stint_v1_event_proto_rawDescOnce sync.Once
@@ -327,6 +346,7 @@ func file_stint_v1_event_proto_init() {
 		return
 	}
 	file_stint_v1_task_proto_init()
+	file_stint_v1_event_proto_msgTypes[0].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -7,9 +7,11 @@
 package stintv1
 
 import (
+	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -22,17 +24,113 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Queue is a named line of tasks. The queue `default` always exists; others are made by the first submit
-// to them and stay.
+// BudgetPeriod is the time that a budget is for. Periods are those of the calendar in UTC, by the
+// coordinator's clock.
+type BudgetPeriod int32
+
+const (
+	// Not set: BUDGET_PERIOD_TOTAL.
+	BudgetPeriod_BUDGET_PERIOD_UNSPECIFIED BudgetPeriod = 0
+	// All time: what is spent does not come back.
+	BudgetPeriod_BUDGET_PERIOD_TOTAL BudgetPeriod = 1
+	// Each hour.
+	BudgetPeriod_BUDGET_PERIOD_HOUR BudgetPeriod = 2
+	// Each day.
+	BudgetPeriod_BUDGET_PERIOD_DAY BudgetPeriod = 3
+	// Each month.
+	BudgetPeriod_BUDGET_PERIOD_MONTH BudgetPeriod = 4
+)
+
+// Enum value maps for BudgetPeriod.
+var (
+	BudgetPeriod_name = map[int32]string{
+		0: "BUDGET_PERIOD_UNSPECIFIED",
+		1: "BUDGET_PERIOD_TOTAL",
+		2: "BUDGET_PERIOD_HOUR",
+		3: "BUDGET_PERIOD_DAY",
+		4: "BUDGET_PERIOD_MONTH",
+	}
+	BudgetPeriod_value = map[string]int32{
+		"BUDGET_PERIOD_UNSPECIFIED": 0,
+		"BUDGET_PERIOD_TOTAL":       1,
+		"BUDGET_PERIOD_HOUR":        2,
+		"BUDGET_PERIOD_DAY":         3,
+		"BUDGET_PERIOD_MONTH":       4,
+	}
+)
+
+func (x BudgetPeriod) Enum() *BudgetPeriod {
+	p := new(BudgetPeriod)
+	*p = x
+	return p
+}
+
+func (x BudgetPeriod) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (BudgetPeriod) Descriptor() protoreflect.EnumDescriptor {
+	return file_stint_v1_queue_proto_enumTypes[0].Descriptor()
+}
+
+func (BudgetPeriod) Type() protoreflect.EnumType {
+	return &file_stint_v1_queue_proto_enumTypes[0]
+}
+
+func (x BudgetPeriod) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use BudgetPeriod.Descriptor instead.
+func (BudgetPeriod) EnumDescriptor() ([]byte, []int) {
+	return file_stint_v1_queue_proto_rawDescGZIP(), []int{0}
+}
+
+// Queue is a named line of tasks with its own limits. The queue `default` always exists; others are made by
+// the first submit to them, or by UpdateQueue, and stay. Reads show all fields, with the defaults filled in;
+// UpdateQueue writes all but `paused` and `status`.
+//
+// What is granted next. Among the queues that an agent serves and that may grant something, each gets its
+// share by weight. Within a queue the fairness_key with the fewest tasks running goes next, and of its tasks
+// the one that has been ready longest, with a minute's head start for each point of priority. A queue that
+// is paused, at max_running or out of rate grants nothing; a concurrency_key at its limit holds only its own
+// tasks. No limit ends what runs.
+//
+// Money. With the grant of a task its budget.max_usd is reserved, in the same change; the report settles
+// what it cost. Settled and reserved together never exceed the limit, however many agents race; a cost above
+// the reservation is settled in full and told as overrun. The next task that does not fit what is left holds
+// its queue, so that small tasks do not starve a large one.
 type Queue struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Of the shape of an id.
+	// Required in UpdateQueue. Of the shape of an id.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// While true nothing of the queue is granted; submits, reports and all else go on. Changed by PauseQueue
 	// and ResumeQueue only.
 	Paused bool `protobuf:"varint,2,opt,name=paused,proto3" json:"paused,omitempty"`
-	// How the queue stands.
-	Status        *QueueStatus `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`
+	// Output only: ignored on input. How the queue stands.
+	Status *QueueStatus `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`
+	// Optional, 0 to 10,000,000; 0: no limit. How many of its tasks run at once at most.
+	MaxRunning int32 `protobuf:"varint,4,opt,name=max_running,json=maxRunning,proto3" json:"max_running,omitempty"`
+	// Optional; unset: no limit. How many of its tasks are granted a second.
+	Rate *QueueRate `protobuf:"bytes,5,opt,name=rate,proto3" json:"rate,omitempty"`
+	// Optional, 1 to 1,000; 0: 1. Its share of the grants against other queues that have something to grant:
+	// a queue of weight 3 gets three for one of a queue of weight 1.
+	Weight int32 `protobuf:"varint,6,opt,name=weight,proto3" json:"weight,omitempty"`
+	// Optional. True: the success of an attempt that is no longer the newest is refused with FENCED, for
+	// tasks whose effects must not be mixed. False: the first success wins, whichever attempt it is of.
+	StrictFencing bool `protobuf:"varint,7,opt,name=strict_fencing,json=strictFencing,proto3" json:"strict_fencing,omitempty"`
+	// Optional; unset: the general defaults, see RetryPolicy. What a task that is submitted takes for the
+	// fields of its own retry that it leaves unset. A field that is unset or 0 here leaves the general
+	// default. Tasks that are there already keep what they have.
+	Retry *RetryPolicy `protobuf:"bytes,8,opt,name=retry,proto3" json:"retry,omitempty"`
+	// Optional; unset: no limit. What its tasks may cost.
+	Budget *QueueBudget `protobuf:"bytes,9,opt,name=budget,proto3" json:"budget,omitempty"`
+	// Optional, 0 to 10,000,000; 0: no limit. How many of its tasks with the same concurrency_key run at once
+	// at most; tasks without a key are not limited.
+	MaxRunningPerKey int32 `protobuf:"varint,10,opt,name=max_running_per_key,json=maxRunningPerKey,proto3" json:"max_running_per_key,omitempty"`
+	// Set by reads; opaque. Changes with the settings and with `paused`, not with the tasks. Optional in
+	// UpdateQueue; set: the update is done only if the queue still has this etag. At most 64 bytes.
+	Etag          string `protobuf:"bytes,11,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -88,20 +186,207 @@ func (x *Queue) GetStatus() *QueueStatus {
 	return nil
 }
 
-// QueueStatus is how a queue stands at the time of the call.
+func (x *Queue) GetMaxRunning() int32 {
+	if x != nil {
+		return x.MaxRunning
+	}
+	return 0
+}
+
+func (x *Queue) GetRate() *QueueRate {
+	if x != nil {
+		return x.Rate
+	}
+	return nil
+}
+
+func (x *Queue) GetWeight() int32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *Queue) GetStrictFencing() bool {
+	if x != nil {
+		return x.StrictFencing
+	}
+	return false
+}
+
+func (x *Queue) GetRetry() *RetryPolicy {
+	if x != nil {
+		return x.Retry
+	}
+	return nil
+}
+
+func (x *Queue) GetBudget() *QueueBudget {
+	if x != nil {
+		return x.Budget
+	}
+	return nil
+}
+
+func (x *Queue) GetMaxRunningPerKey() int32 {
+	if x != nil {
+		return x.MaxRunningPerKey
+	}
+	return 0
+}
+
+func (x *Queue) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// QueueRate is how fast tasks are granted: a bucket of tokens that fills by per_second up to burst; each
+// grant takes one. It begins empty when it is set and whenever the coordinator becomes active, so that no
+// restart lets a burst through.
+type QueueRate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Optional, 0.00001 to 1,000,000; 0: no limit. Tasks granted a second in the long run.
+	PerSecond float64 `protobuf:"fixed64,1,opt,name=per_second,json=perSecond,proto3" json:"per_second,omitempty"`
+	// Optional, 1 to 1,000,000; 0: per_second, rounded up. How many tasks may be granted at once after a
+	// quiet time.
+	Burst         int32 `protobuf:"varint,2,opt,name=burst,proto3" json:"burst,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueueRate) Reset() {
+	*x = QueueRate{}
+	mi := &file_stint_v1_queue_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueueRate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueueRate) ProtoMessage() {}
+
+func (x *QueueRate) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_queue_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueueRate.ProtoReflect.Descriptor instead.
+func (*QueueRate) Descriptor() ([]byte, []int) {
+	return file_stint_v1_queue_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *QueueRate) GetPerSecond() float64 {
+	if x != nil {
+		return x.PerSecond
+	}
+	return 0
+}
+
+func (x *QueueRate) GetBurst() int32 {
+	if x != nil {
+		return x.Burst
+	}
+	return 0
+}
+
+// QueueBudget is what the tasks of a queue may cost in a period.
+type QueueBudget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Optional, 0 to 1,000,000,000 US dollars; unset: no limit. What is settled and reserved in one period at
+	// most; 0 lets only tasks run whose max_usd is 0. Rounded to micro-dollars.
+	LimitUsd *float64 `protobuf:"fixed64,1,opt,name=limit_usd,json=limitUsd,proto3,oneof" json:"limit_usd,omitempty"`
+	// Optional; unset: BUDGET_PERIOD_TOTAL. What the limit is for.
+	Period        BudgetPeriod `protobuf:"varint,2,opt,name=period,proto3,enum=stint.v1.BudgetPeriod" json:"period,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueueBudget) Reset() {
+	*x = QueueBudget{}
+	mi := &file_stint_v1_queue_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueueBudget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueueBudget) ProtoMessage() {}
+
+func (x *QueueBudget) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_queue_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueueBudget.ProtoReflect.Descriptor instead.
+func (*QueueBudget) Descriptor() ([]byte, []int) {
+	return file_stint_v1_queue_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *QueueBudget) GetLimitUsd() float64 {
+	if x != nil && x.LimitUsd != nil {
+		return *x.LimitUsd
+	}
+	return 0
+}
+
+func (x *QueueBudget) GetPeriod() BudgetPeriod {
+	if x != nil {
+		return x.Period
+	}
+	return BudgetPeriod_BUDGET_PERIOD_UNSPECIFIED
+}
+
+// QueueStatus is how a queue stands at the time of the call. Money is in US dollars; spent, reserved and
+// overrun are those of the budget's present period, for which a cost counts if its attempt was granted in
+// it. Without a budget they are of all time.
 type QueueStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its tasks by state.
 	Counts *TaskCounts `protobuf:"bytes,1,opt,name=counts,proto3" json:"counts,omitempty"`
 	// How long its oldest READY task has been so; unset if there is none.
 	OldestReadyAge *durationpb.Duration `protobuf:"bytes,2,opt,name=oldest_ready_age,json=oldestReadyAge,proto3" json:"oldest_ready_age,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// How many of its tasks run: what max_running bounds.
+	Running int32 `protobuf:"varint,3,opt,name=running,proto3" json:"running,omitempty"`
+	// How many tasks its rate would let through now, up to burst; 0 if it has no rate.
+	RateAvailable float64 `protobuf:"fixed64,4,opt,name=rate_available,json=rateAvailable,proto3" json:"rate_available,omitempty"`
+	// What ended attempts are settled at.
+	SpentUsd float64 `protobuf:"fixed64,5,opt,name=spent_usd,json=spentUsd,proto3" json:"spent_usd,omitempty"`
+	// What live leases have reserved.
+	ReservedUsd float64 `protobuf:"fixed64,6,opt,name=reserved_usd,json=reservedUsd,proto3" json:"reserved_usd,omitempty"`
+	// What attempts cost above their reservations. While spent and reserved together are above the limit
+	// nothing is granted.
+	OverrunUsd float64 `protobuf:"fixed64,7,opt,name=overrun_usd,json=overrunUsd,proto3" json:"overrun_usd,omitempty"`
+	// When the present period began; unset for BUDGET_PERIOD_TOTAL and without a budget.
+	PeriodStartTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=period_start_time,json=periodStartTime,proto3" json:"period_start_time,omitempty"`
+	// When the present period ends and spent, reserved and overrun begin at 0; unset like its start.
+	PeriodEndTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=period_end_time,json=periodEndTime,proto3" json:"period_end_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *QueueStatus) Reset() {
 	*x = QueueStatus{}
-	mi := &file_stint_v1_queue_proto_msgTypes[1]
+	mi := &file_stint_v1_queue_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -113,7 +398,7 @@ func (x *QueueStatus) String() string {
 func (*QueueStatus) ProtoMessage() {}
 
 func (x *QueueStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_queue_proto_msgTypes[1]
+	mi := &file_stint_v1_queue_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -126,7 +411,7 @@ func (x *QueueStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueueStatus.ProtoReflect.Descriptor instead.
 func (*QueueStatus) Descriptor() ([]byte, []int) {
-	return file_stint_v1_queue_proto_rawDescGZIP(), []int{1}
+	return file_stint_v1_queue_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *QueueStatus) GetCounts() *TaskCounts {
@@ -139,6 +424,55 @@ func (x *QueueStatus) GetCounts() *TaskCounts {
 func (x *QueueStatus) GetOldestReadyAge() *durationpb.Duration {
 	if x != nil {
 		return x.OldestReadyAge
+	}
+	return nil
+}
+
+func (x *QueueStatus) GetRunning() int32 {
+	if x != nil {
+		return x.Running
+	}
+	return 0
+}
+
+func (x *QueueStatus) GetRateAvailable() float64 {
+	if x != nil {
+		return x.RateAvailable
+	}
+	return 0
+}
+
+func (x *QueueStatus) GetSpentUsd() float64 {
+	if x != nil {
+		return x.SpentUsd
+	}
+	return 0
+}
+
+func (x *QueueStatus) GetReservedUsd() float64 {
+	if x != nil {
+		return x.ReservedUsd
+	}
+	return 0
+}
+
+func (x *QueueStatus) GetOverrunUsd() float64 {
+	if x != nil {
+		return x.OverrunUsd
+	}
+	return 0
+}
+
+func (x *QueueStatus) GetPeriodStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PeriodStartTime
+	}
+	return nil
+}
+
+func (x *QueueStatus) GetPeriodEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PeriodEndTime
 	}
 	return nil
 }
@@ -174,7 +508,7 @@ type TaskCounts struct {
 
 func (x *TaskCounts) Reset() {
 	*x = TaskCounts{}
-	mi := &file_stint_v1_queue_proto_msgTypes[2]
+	mi := &file_stint_v1_queue_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -186,7 +520,7 @@ func (x *TaskCounts) String() string {
 func (*TaskCounts) ProtoMessage() {}
 
 func (x *TaskCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_queue_proto_msgTypes[2]
+	mi := &file_stint_v1_queue_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -199,7 +533,7 @@ func (x *TaskCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskCounts.ProtoReflect.Descriptor instead.
 func (*TaskCounts) Descriptor() ([]byte, []int) {
-	return file_stint_v1_queue_proto_rawDescGZIP(), []int{2}
+	return file_stint_v1_queue_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *TaskCounts) GetSubmitted() int64 {
@@ -283,14 +617,43 @@ var File_stint_v1_queue_proto protoreflect.FileDescriptor
 
 const file_stint_v1_queue_proto_rawDesc = "" +
 	"\n" +
-	"\x14stint/v1/queue.proto\x12\bstint.v1\x1a\x1egoogle/protobuf/duration.proto\"b\n" +
-	"\x05Queue\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06paused\x18\x02 \x01(\bR\x06paused\x12-\n" +
-	"\x06status\x18\x03 \x01(\v2\x15.stint.v1.QueueStatusR\x06status\"\x80\x01\n" +
+	"\x14stint/v1/queue.proto\x12\bstint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13stint/v1/task.proto\"\xef\x03\n" +
+	"\x05Queue\x12>\n" +
+	"\x04name\x18\x01 \x01(\tB*\xbaH'r%2#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$R\x04name\x12\x16\n" +
+	"\x06paused\x18\x02 \x01(\bR\x06paused\x125\n" +
+	"\x06status\x18\x03 \x01(\v2\x15.stint.v1.QueueStatusB\x06\xbaH\x03\xd8\x01\x03R\x06status\x12-\n" +
+	"\vmax_running\x18\x04 \x01(\x05B\f\xbaH\t\x1a\a\x18\x80\xad\xe2\x04(\x00R\n" +
+	"maxRunning\x12'\n" +
+	"\x04rate\x18\x05 \x01(\v2\x13.stint.v1.QueueRateR\x04rate\x12\"\n" +
+	"\x06weight\x18\x06 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\x06weight\x12%\n" +
+	"\x0estrict_fencing\x18\a \x01(\bR\rstrictFencing\x12+\n" +
+	"\x05retry\x18\b \x01(\v2\x15.stint.v1.RetryPolicyR\x05retry\x12-\n" +
+	"\x06budget\x18\t \x01(\v2\x15.stint.v1.QueueBudgetR\x06budget\x12;\n" +
+	"\x13max_running_per_key\x18\n" +
+	" \x01(\x05B\f\xbaH\t\x1a\a\x18\x80\xad\xe2\x04(\x00R\x10maxRunningPerKey\x12\x1b\n" +
+	"\x04etag\x18\v \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"\x84\x02\n" +
+	"\tQueueRate\x126\n" +
+	"\n" +
+	"per_second\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x80\x84.A)\x00\x00\x00\x00\x00\x00\x00\x00R\tperSecond\x12!\n" +
+	"\x05burst\x18\x02 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xc0\x84=(\x00R\x05burst:\x9b\x01\xbaH\x97\x01\x1a\x94\x01\n" +
+	"\x12queue_rate.slowest\x12Hper_second must be 0 for no limit, or at least 0.00001 (about one a day)\x1a4this.per_second == 0.0 || this.per_second >= 0.00001\"\x90\x01\n" +
+	"\vQueueBudget\x129\n" +
+	"\tlimit_usd\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00e\xcd\xcdA)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\blimitUsd\x88\x01\x01\x128\n" +
+	"\x06period\x18\x02 \x01(\x0e2\x16.stint.v1.BudgetPeriodB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06periodB\f\n" +
+	"\n" +
+	"_limit_usd\"\xae\x03\n" +
 	"\vQueueStatus\x12,\n" +
 	"\x06counts\x18\x01 \x01(\v2\x14.stint.v1.TaskCountsR\x06counts\x12C\n" +
-	"\x10oldest_ready_age\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x0eoldestReadyAge\"\xba\x02\n" +
+	"\x10oldest_ready_age\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x0eoldestReadyAge\x12\x18\n" +
+	"\arunning\x18\x03 \x01(\x05R\arunning\x12%\n" +
+	"\x0erate_available\x18\x04 \x01(\x01R\rrateAvailable\x12\x1b\n" +
+	"\tspent_usd\x18\x05 \x01(\x01R\bspentUsd\x12!\n" +
+	"\freserved_usd\x18\x06 \x01(\x01R\vreservedUsd\x12\x1f\n" +
+	"\voverrun_usd\x18\a \x01(\x01R\n" +
+	"overrunUsd\x12F\n" +
+	"\x11period_start_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x0fperiodStartTime\x12B\n" +
+	"\x0fperiod_end_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\rperiodEndTime\"\xba\x02\n" +
 	"\n" +
 	"TaskCounts\x12\x1c\n" +
 	"\tsubmitted\x18\x01 \x01(\x03R\tsubmitted\x12\x18\n" +
@@ -304,7 +667,13 @@ const file_stint_v1_queue_proto_rawDesc = "" +
 	"\aexpired\x18\t \x01(\x03R\aexpired\x12 \n" +
 	"\vquarantined\x18\n" +
 	" \x01(\x03R\vquarantined\x12\x16\n" +
-	"\x06pruned\x18\v \x01(\x03R\x06prunedB1Z/github.com/stint-dev/stint/gen/stint/v1;stintv1b\x06proto3"
+	"\x06pruned\x18\v \x01(\x03R\x06pruned*\x8e\x01\n" +
+	"\fBudgetPeriod\x12\x1d\n" +
+	"\x19BUDGET_PERIOD_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13BUDGET_PERIOD_TOTAL\x10\x01\x12\x16\n" +
+	"\x12BUDGET_PERIOD_HOUR\x10\x02\x12\x15\n" +
+	"\x11BUDGET_PERIOD_DAY\x10\x03\x12\x17\n" +
+	"\x13BUDGET_PERIOD_MONTH\x10\x04B1Z/github.com/stint-dev/stint/gen/stint/v1;stintv1b\x06proto3"
 
 var (
 	file_stint_v1_queue_proto_rawDescOnce sync.Once
@@ -318,22 +687,34 @@ func file_stint_v1_queue_proto_rawDescGZIP() []byte {
 	return file_stint_v1_queue_proto_rawDescData
 }
 
-var file_stint_v1_queue_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_stint_v1_queue_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_stint_v1_queue_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_stint_v1_queue_proto_goTypes = []any{
-	(*Queue)(nil),               // 0: stint.v1.Queue
-	(*QueueStatus)(nil),         // 1: stint.v1.QueueStatus
-	(*TaskCounts)(nil),          // 2: stint.v1.TaskCounts
-	(*durationpb.Duration)(nil), // 3: google.protobuf.Duration
+	(BudgetPeriod)(0),             // 0: stint.v1.BudgetPeriod
+	(*Queue)(nil),                 // 1: stint.v1.Queue
+	(*QueueRate)(nil),             // 2: stint.v1.QueueRate
+	(*QueueBudget)(nil),           // 3: stint.v1.QueueBudget
+	(*QueueStatus)(nil),           // 4: stint.v1.QueueStatus
+	(*TaskCounts)(nil),            // 5: stint.v1.TaskCounts
+	(*RetryPolicy)(nil),           // 6: stint.v1.RetryPolicy
+	(*durationpb.Duration)(nil),   // 7: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
 }
 var file_stint_v1_queue_proto_depIdxs = []int32{
-	1, // 0: stint.v1.Queue.status:type_name -> stint.v1.QueueStatus
-	2, // 1: stint.v1.QueueStatus.counts:type_name -> stint.v1.TaskCounts
-	3, // 2: stint.v1.QueueStatus.oldest_ready_age:type_name -> google.protobuf.Duration
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	4, // 0: stint.v1.Queue.status:type_name -> stint.v1.QueueStatus
+	2, // 1: stint.v1.Queue.rate:type_name -> stint.v1.QueueRate
+	6, // 2: stint.v1.Queue.retry:type_name -> stint.v1.RetryPolicy
+	3, // 3: stint.v1.Queue.budget:type_name -> stint.v1.QueueBudget
+	0, // 4: stint.v1.QueueBudget.period:type_name -> stint.v1.BudgetPeriod
+	5, // 5: stint.v1.QueueStatus.counts:type_name -> stint.v1.TaskCounts
+	7, // 6: stint.v1.QueueStatus.oldest_ready_age:type_name -> google.protobuf.Duration
+	8, // 7: stint.v1.QueueStatus.period_start_time:type_name -> google.protobuf.Timestamp
+	8, // 8: stint.v1.QueueStatus.period_end_time:type_name -> google.protobuf.Timestamp
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_stint_v1_queue_proto_init() }
@@ -341,18 +722,21 @@ func file_stint_v1_queue_proto_init() {
 	if File_stint_v1_queue_proto != nil {
 		return
 	}
+	file_stint_v1_task_proto_init()
+	file_stint_v1_queue_proto_msgTypes[2].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_v1_queue_proto_rawDesc), len(file_stint_v1_queue_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   3,
+			NumEnums:      1,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_stint_v1_queue_proto_goTypes,
 		DependencyIndexes: file_stint_v1_queue_proto_depIdxs,
+		EnumInfos:         file_stint_v1_queue_proto_enumTypes,
 		MessageInfos:      file_stint_v1_queue_proto_msgTypes,
 	}.Build()
 	File_stint_v1_queue_proto = out.File

@@ -11,6 +11,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -74,6 +75,63 @@ func (x CoordinatorRole) Number() protoreflect.EnumNumber {
 // Deprecated: Use CoordinatorRole.Descriptor instead.
 func (CoordinatorRole) EnumDescriptor() ([]byte, []int) {
 	return file_stint_v1_queue_service_proto_rawDescGZIP(), []int{0}
+}
+
+// SpendGroup is what costs are summed by.
+type SpendGroup int32
+
+const (
+	// Not set: SPEND_GROUP_QUEUE.
+	SpendGroup_SPEND_GROUP_UNSPECIFIED SpendGroup = 0
+	// One sum for each queue.
+	SpendGroup_SPEND_GROUP_QUEUE SpendGroup = 1
+	// One for each agent in each queue.
+	SpendGroup_SPEND_GROUP_AGENT SpendGroup = 2
+	// One for each fairness_key in each queue.
+	SpendGroup_SPEND_GROUP_FAIRNESS_KEY SpendGroup = 3
+)
+
+// Enum value maps for SpendGroup.
+var (
+	SpendGroup_name = map[int32]string{
+		0: "SPEND_GROUP_UNSPECIFIED",
+		1: "SPEND_GROUP_QUEUE",
+		2: "SPEND_GROUP_AGENT",
+		3: "SPEND_GROUP_FAIRNESS_KEY",
+	}
+	SpendGroup_value = map[string]int32{
+		"SPEND_GROUP_UNSPECIFIED":  0,
+		"SPEND_GROUP_QUEUE":        1,
+		"SPEND_GROUP_AGENT":        2,
+		"SPEND_GROUP_FAIRNESS_KEY": 3,
+	}
+)
+
+func (x SpendGroup) Enum() *SpendGroup {
+	p := new(SpendGroup)
+	*p = x
+	return p
+}
+
+func (x SpendGroup) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SpendGroup) Descriptor() protoreflect.EnumDescriptor {
+	return file_stint_v1_queue_service_proto_enumTypes[1].Descriptor()
+}
+
+func (SpendGroup) Type() protoreflect.EnumType {
+	return &file_stint_v1_queue_service_proto_enumTypes[1]
+}
+
+func (x SpendGroup) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SpendGroup.Descriptor instead.
+func (SpendGroup) EnumDescriptor() ([]byte, []int) {
+	return file_stint_v1_queue_service_proto_rawDescGZIP(), []int{1}
 }
 
 // GetQueueRequest names a queue.
@@ -462,6 +520,323 @@ func (x *ResumeQueueResponse) GetQueue() *Queue {
 	return nil
 }
 
+// UpdateQueueRequest is a queue with new settings.
+type UpdateQueueRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. Its name, the new values of the fields in update_mask, and its etag if the update is to be
+	// done only on what was read.
+	Queue *Queue `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
+	// Optional; unset: all settings that are set in `queue`, that is not 0, empty or false. Names of fields of
+	// Queue as whole: max_running, rate, weight, strict_fencing, retry, budget, max_running_per_key. One that
+	// is named here and not set in `queue` gets its default, e.g. no limit.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateQueueRequest) Reset() {
+	*x = UpdateQueueRequest{}
+	mi := &file_stint_v1_queue_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateQueueRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateQueueRequest) ProtoMessage() {}
+
+func (x *UpdateQueueRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_queue_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateQueueRequest.ProtoReflect.Descriptor instead.
+func (*UpdateQueueRequest) Descriptor() ([]byte, []int) {
+	return file_stint_v1_queue_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *UpdateQueueRequest) GetQueue() *Queue {
+	if x != nil {
+		return x.Queue
+	}
+	return nil
+}
+
+func (x *UpdateQueueRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+// UpdateQueueResponse is the queue after the call.
+type UpdateQueueResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The queue, with its new etag.
+	Queue         *Queue `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateQueueResponse) Reset() {
+	*x = UpdateQueueResponse{}
+	mi := &file_stint_v1_queue_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateQueueResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateQueueResponse) ProtoMessage() {}
+
+func (x *UpdateQueueResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_queue_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateQueueResponse.ProtoReflect.Descriptor instead.
+func (*UpdateQueueResponse) Descriptor() ([]byte, []int) {
+	return file_stint_v1_queue_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *UpdateQueueResponse) GetQueue() *Queue {
+	if x != nil {
+		return x.Queue
+	}
+	return nil
+}
+
+// GetSpendRequest asks for a page of costs.
+type GetSpendRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Optional; unset: all queues. Of the shape of an id.
+	Queue string `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
+	// Optional; unset: SPEND_GROUP_QUEUE. What the costs are summed by, within each queue.
+	GroupBy SpendGroup `protobuf:"varint,2,opt,name=group_by,json=groupBy,proto3,enum=stint.v1.SpendGroup" json:"group_by,omitempty"`
+	// Optional, 1 to 1,000; 0: 100. The most sums to answer.
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Optional. The next_page_token of the page before, with the same queue and group_by; unset: the first
+	// page.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSpendRequest) Reset() {
+	*x = GetSpendRequest{}
+	mi := &file_stint_v1_queue_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSpendRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSpendRequest) ProtoMessage() {}
+
+func (x *GetSpendRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_queue_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSpendRequest.ProtoReflect.Descriptor instead.
+func (*GetSpendRequest) Descriptor() ([]byte, []int) {
+	return file_stint_v1_queue_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *GetSpendRequest) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+func (x *GetSpendRequest) GetGroupBy() SpendGroup {
+	if x != nil {
+		return x.GroupBy
+	}
+	return SpendGroup_SPEND_GROUP_UNSPECIFIED
+}
+
+func (x *GetSpendRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *GetSpendRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// GetSpendResponse is a page of costs.
+type GetSpendResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sums, by queue, then by agent or key. What has cost nothing yet stands in none.
+	Spend []*Spend `protobuf:"bytes,1,rep,name=spend,proto3" json:"spend,omitempty"`
+	// Gets the next page; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSpendResponse) Reset() {
+	*x = GetSpendResponse{}
+	mi := &file_stint_v1_queue_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSpendResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSpendResponse) ProtoMessage() {}
+
+func (x *GetSpendResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_queue_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSpendResponse.ProtoReflect.Descriptor instead.
+func (*GetSpendResponse) Descriptor() ([]byte, []int) {
+	return file_stint_v1_queue_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *GetSpendResponse) GetSpend() []*Spend {
+	if x != nil {
+		return x.Spend
+	}
+	return nil
+}
+
+func (x *GetSpendResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Spend is what the attempts of a queue have cost, all of them or those of one agent or key. A sum without
+// agent_id or fairness_key among the sums by that is of those that have none, and of all beyond 10,000
+// agents or 100,000 keys, which are not told apart.
+type Spend struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The queue.
+	Queue string `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
+	// The agent; set for SPEND_GROUP_AGENT.
+	AgentId string `protobuf:"bytes,2,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
+	// The key; set for SPEND_GROUP_FAIRNESS_KEY, unless it is that of the tasks without one.
+	FairnessKey string `protobuf:"bytes,3,opt,name=fairness_key,json=fairnessKey,proto3" json:"fairness_key,omitempty"`
+	// What was settled, in US dollars.
+	SpentUsd float64 `protobuf:"fixed64,4,opt,name=spent_usd,json=spentUsd,proto3" json:"spent_usd,omitempty"`
+	// How many attempts that is.
+	Attempts      int64 `protobuf:"varint,5,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Spend) Reset() {
+	*x = Spend{}
+	mi := &file_stint_v1_queue_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Spend) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Spend) ProtoMessage() {}
+
+func (x *Spend) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_queue_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Spend.ProtoReflect.Descriptor instead.
+func (*Spend) Descriptor() ([]byte, []int) {
+	return file_stint_v1_queue_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Spend) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+func (x *Spend) GetAgentId() string {
+	if x != nil {
+		return x.AgentId
+	}
+	return ""
+}
+
+func (x *Spend) GetFairnessKey() string {
+	if x != nil {
+		return x.FairnessKey
+	}
+	return ""
+}
+
+func (x *Spend) GetSpentUsd() float64 {
+	if x != nil {
+		return x.SpentUsd
+	}
+	return 0
+}
+
+func (x *Spend) GetAttempts() int64 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
 // GetStatusRequest asks for the status; it has no fields.
 type GetStatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -471,7 +846,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_stint_v1_queue_service_proto_msgTypes[8]
+	mi := &file_stint_v1_queue_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -483,7 +858,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_queue_service_proto_msgTypes[8]
+	mi := &file_stint_v1_queue_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -496,7 +871,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_stint_v1_queue_service_proto_rawDescGZIP(), []int{8}
+	return file_stint_v1_queue_service_proto_rawDescGZIP(), []int{13}
 }
 
 // GetStatusResponse is how the coordinator stands.
@@ -523,7 +898,7 @@ type GetStatusResponse struct {
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_stint_v1_queue_service_proto_msgTypes[9]
+	mi := &file_stint_v1_queue_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -535,7 +910,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_queue_service_proto_msgTypes[9]
+	mi := &file_stint_v1_queue_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -548,7 +923,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_stint_v1_queue_service_proto_rawDescGZIP(), []int{9}
+	return file_stint_v1_queue_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetStatusResponse) GetLedgerId() string {
@@ -604,7 +979,7 @@ var File_stint_v1_queue_service_proto protoreflect.FileDescriptor
 
 const file_stint_v1_queue_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1cstint/v1/queue_service.proto\x12\bstint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x14stint/v1/queue.proto\"S\n" +
+	"\x1cstint/v1/queue_service.proto\x12\bstint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x14stint/v1/queue.proto\"S\n" +
 	"\x0fGetQueueRequest\x12@\n" +
 	"\x05queue\x18\x01 \x01(\tB*\xbaH'r%2#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$R\x05queue\"9\n" +
 	"\x10GetQueueResponse\x12%\n" +
@@ -624,7 +999,29 @@ const file_stint_v1_queue_service_proto_rawDesc = "" +
 	"\x12ResumeQueueRequest\x12@\n" +
 	"\x05queue\x18\x01 \x01(\tB*\xbaH'r%2#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$R\x05queue\"<\n" +
 	"\x13ResumeQueueResponse\x12%\n" +
-	"\x05queue\x18\x01 \x01(\v2\x0f.stint.v1.QueueR\x05queue\"\x12\n" +
+	"\x05queue\x18\x01 \x01(\v2\x0f.stint.v1.QueueR\x05queue\"\x80\x01\n" +
+	"\x12UpdateQueueRequest\x12-\n" +
+	"\x05queue\x18\x01 \x01(\v2\x0f.stint.v1.QueueB\x06\xbaH\x03\xc8\x01\x01R\x05queue\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"<\n" +
+	"\x13UpdateQueueResponse\x12%\n" +
+	"\x05queue\x18\x01 \x01(\v2\x0f.stint.v1.QueueR\x05queue\"\xd9\x01\n" +
+	"\x0fGetSpendRequest\x12C\n" +
+	"\x05queue\x18\x01 \x01(\tB-\xbaH*\xd8\x01\x01r%2#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$R\x05queue\x129\n" +
+	"\bgroup_by\x18\x02 \x01(\x0e2\x14.stint.v1.SpendGroupB\b\xbaH\x05\x82\x01\x02\x10\x01R\agroupBy\x12'\n" +
+	"\tpage_size\x18\x03 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tR\tpageToken\"a\n" +
+	"\x10GetSpendResponse\x12%\n" +
+	"\x05spend\x18\x01 \x03(\v2\x0f.stint.v1.SpendR\x05spend\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x94\x01\n" +
+	"\x05Spend\x12\x14\n" +
+	"\x05queue\x18\x01 \x01(\tR\x05queue\x12\x19\n" +
+	"\bagent_id\x18\x02 \x01(\tR\aagentId\x12!\n" +
+	"\ffairness_key\x18\x03 \x01(\tR\vfairnessKey\x12\x1b\n" +
+	"\tspent_usd\x18\x04 \x01(\x01R\bspentUsd\x12\x1a\n" +
+	"\battempts\x18\x05 \x01(\x03R\battempts\"\x12\n" +
 	"\x10GetStatusRequest\"\xac\x02\n" +
 	"\x11GetStatusResponse\x12\x1b\n" +
 	"\tledger_id\x18\x01 \x01(\tR\bledgerId\x12-\n" +
@@ -637,14 +1034,22 @@ const file_stint_v1_queue_service_proto_rawDesc = "" +
 	"\x0fCoordinatorRole\x12 \n" +
 	"\x1cCOORDINATOR_ROLE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17COORDINATOR_ROLE_ACTIVE\x10\x01\x12\x1c\n" +
-	"\x18COORDINATOR_ROLE_STANDBY\x10\x022\xf5\x02\n" +
+	"\x18COORDINATOR_ROLE_STANDBY\x10\x02*u\n" +
+	"\n" +
+	"SpendGroup\x12\x1b\n" +
+	"\x17SPEND_GROUP_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11SPEND_GROUP_QUEUE\x10\x01\x12\x15\n" +
+	"\x11SPEND_GROUP_AGENT\x10\x02\x12\x1c\n" +
+	"\x18SPEND_GROUP_FAIRNESS_KEY\x10\x032\x84\x04\n" +
 	"\fQueueService\x12A\n" +
 	"\bGetQueue\x12\x19.stint.v1.GetQueueRequest\x1a\x1a.stint.v1.GetQueueResponse\x12G\n" +
 	"\n" +
 	"ListQueues\x12\x1b.stint.v1.ListQueuesRequest\x1a\x1c.stint.v1.ListQueuesResponse\x12G\n" +
 	"\n" +
 	"PauseQueue\x12\x1b.stint.v1.PauseQueueRequest\x1a\x1c.stint.v1.PauseQueueResponse\x12J\n" +
-	"\vResumeQueue\x12\x1c.stint.v1.ResumeQueueRequest\x1a\x1d.stint.v1.ResumeQueueResponse\x12D\n" +
+	"\vResumeQueue\x12\x1c.stint.v1.ResumeQueueRequest\x1a\x1d.stint.v1.ResumeQueueResponse\x12J\n" +
+	"\vUpdateQueue\x12\x1c.stint.v1.UpdateQueueRequest\x1a\x1d.stint.v1.UpdateQueueResponse\x12A\n" +
+	"\bGetSpend\x12\x19.stint.v1.GetSpendRequest\x1a\x1a.stint.v1.GetSpendResponse\x12D\n" +
 	"\tGetStatus\x12\x1a.stint.v1.GetStatusRequest\x1a\x1b.stint.v1.GetStatusResponseB1Z/github.com/stint-dev/stint/gen/stint/v1;stintv1b\x06proto3"
 
 var (
@@ -659,47 +1064,63 @@ func file_stint_v1_queue_service_proto_rawDescGZIP() []byte {
 	return file_stint_v1_queue_service_proto_rawDescData
 }
 
-var file_stint_v1_queue_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_stint_v1_queue_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_stint_v1_queue_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_stint_v1_queue_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_stint_v1_queue_service_proto_goTypes = []any{
-	(CoordinatorRole)(0),        // 0: stint.v1.CoordinatorRole
-	(*GetQueueRequest)(nil),     // 1: stint.v1.GetQueueRequest
-	(*GetQueueResponse)(nil),    // 2: stint.v1.GetQueueResponse
-	(*ListQueuesRequest)(nil),   // 3: stint.v1.ListQueuesRequest
-	(*ListQueuesResponse)(nil),  // 4: stint.v1.ListQueuesResponse
-	(*PauseQueueRequest)(nil),   // 5: stint.v1.PauseQueueRequest
-	(*PauseQueueResponse)(nil),  // 6: stint.v1.PauseQueueResponse
-	(*ResumeQueueRequest)(nil),  // 7: stint.v1.ResumeQueueRequest
-	(*ResumeQueueResponse)(nil), // 8: stint.v1.ResumeQueueResponse
-	(*GetStatusRequest)(nil),    // 9: stint.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),   // 10: stint.v1.GetStatusResponse
-	(*Queue)(nil),               // 11: stint.v1.Queue
-	(*TaskCounts)(nil),          // 12: stint.v1.TaskCounts
-	(*durationpb.Duration)(nil), // 13: google.protobuf.Duration
+	(CoordinatorRole)(0),          // 0: stint.v1.CoordinatorRole
+	(SpendGroup)(0),               // 1: stint.v1.SpendGroup
+	(*GetQueueRequest)(nil),       // 2: stint.v1.GetQueueRequest
+	(*GetQueueResponse)(nil),      // 3: stint.v1.GetQueueResponse
+	(*ListQueuesRequest)(nil),     // 4: stint.v1.ListQueuesRequest
+	(*ListQueuesResponse)(nil),    // 5: stint.v1.ListQueuesResponse
+	(*PauseQueueRequest)(nil),     // 6: stint.v1.PauseQueueRequest
+	(*PauseQueueResponse)(nil),    // 7: stint.v1.PauseQueueResponse
+	(*ResumeQueueRequest)(nil),    // 8: stint.v1.ResumeQueueRequest
+	(*ResumeQueueResponse)(nil),   // 9: stint.v1.ResumeQueueResponse
+	(*UpdateQueueRequest)(nil),    // 10: stint.v1.UpdateQueueRequest
+	(*UpdateQueueResponse)(nil),   // 11: stint.v1.UpdateQueueResponse
+	(*GetSpendRequest)(nil),       // 12: stint.v1.GetSpendRequest
+	(*GetSpendResponse)(nil),      // 13: stint.v1.GetSpendResponse
+	(*Spend)(nil),                 // 14: stint.v1.Spend
+	(*GetStatusRequest)(nil),      // 15: stint.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),     // 16: stint.v1.GetStatusResponse
+	(*Queue)(nil),                 // 17: stint.v1.Queue
+	(*fieldmaskpb.FieldMask)(nil), // 18: google.protobuf.FieldMask
+	(*TaskCounts)(nil),            // 19: stint.v1.TaskCounts
+	(*durationpb.Duration)(nil),   // 20: google.protobuf.Duration
 }
 var file_stint_v1_queue_service_proto_depIdxs = []int32{
-	11, // 0: stint.v1.GetQueueResponse.queue:type_name -> stint.v1.Queue
-	11, // 1: stint.v1.ListQueuesResponse.queues:type_name -> stint.v1.Queue
-	11, // 2: stint.v1.PauseQueueResponse.queue:type_name -> stint.v1.Queue
-	11, // 3: stint.v1.ResumeQueueResponse.queue:type_name -> stint.v1.Queue
-	0,  // 4: stint.v1.GetStatusResponse.role:type_name -> stint.v1.CoordinatorRole
-	12, // 5: stint.v1.GetStatusResponse.counts:type_name -> stint.v1.TaskCounts
-	13, // 6: stint.v1.GetStatusResponse.uptime:type_name -> google.protobuf.Duration
-	1,  // 7: stint.v1.QueueService.GetQueue:input_type -> stint.v1.GetQueueRequest
-	3,  // 8: stint.v1.QueueService.ListQueues:input_type -> stint.v1.ListQueuesRequest
-	5,  // 9: stint.v1.QueueService.PauseQueue:input_type -> stint.v1.PauseQueueRequest
-	7,  // 10: stint.v1.QueueService.ResumeQueue:input_type -> stint.v1.ResumeQueueRequest
-	9,  // 11: stint.v1.QueueService.GetStatus:input_type -> stint.v1.GetStatusRequest
-	2,  // 12: stint.v1.QueueService.GetQueue:output_type -> stint.v1.GetQueueResponse
-	4,  // 13: stint.v1.QueueService.ListQueues:output_type -> stint.v1.ListQueuesResponse
-	6,  // 14: stint.v1.QueueService.PauseQueue:output_type -> stint.v1.PauseQueueResponse
-	8,  // 15: stint.v1.QueueService.ResumeQueue:output_type -> stint.v1.ResumeQueueResponse
-	10, // 16: stint.v1.QueueService.GetStatus:output_type -> stint.v1.GetStatusResponse
-	12, // [12:17] is the sub-list for method output_type
-	7,  // [7:12] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	17, // 0: stint.v1.GetQueueResponse.queue:type_name -> stint.v1.Queue
+	17, // 1: stint.v1.ListQueuesResponse.queues:type_name -> stint.v1.Queue
+	17, // 2: stint.v1.PauseQueueResponse.queue:type_name -> stint.v1.Queue
+	17, // 3: stint.v1.ResumeQueueResponse.queue:type_name -> stint.v1.Queue
+	17, // 4: stint.v1.UpdateQueueRequest.queue:type_name -> stint.v1.Queue
+	18, // 5: stint.v1.UpdateQueueRequest.update_mask:type_name -> google.protobuf.FieldMask
+	17, // 6: stint.v1.UpdateQueueResponse.queue:type_name -> stint.v1.Queue
+	1,  // 7: stint.v1.GetSpendRequest.group_by:type_name -> stint.v1.SpendGroup
+	14, // 8: stint.v1.GetSpendResponse.spend:type_name -> stint.v1.Spend
+	0,  // 9: stint.v1.GetStatusResponse.role:type_name -> stint.v1.CoordinatorRole
+	19, // 10: stint.v1.GetStatusResponse.counts:type_name -> stint.v1.TaskCounts
+	20, // 11: stint.v1.GetStatusResponse.uptime:type_name -> google.protobuf.Duration
+	2,  // 12: stint.v1.QueueService.GetQueue:input_type -> stint.v1.GetQueueRequest
+	4,  // 13: stint.v1.QueueService.ListQueues:input_type -> stint.v1.ListQueuesRequest
+	6,  // 14: stint.v1.QueueService.PauseQueue:input_type -> stint.v1.PauseQueueRequest
+	8,  // 15: stint.v1.QueueService.ResumeQueue:input_type -> stint.v1.ResumeQueueRequest
+	10, // 16: stint.v1.QueueService.UpdateQueue:input_type -> stint.v1.UpdateQueueRequest
+	12, // 17: stint.v1.QueueService.GetSpend:input_type -> stint.v1.GetSpendRequest
+	15, // 18: stint.v1.QueueService.GetStatus:input_type -> stint.v1.GetStatusRequest
+	3,  // 19: stint.v1.QueueService.GetQueue:output_type -> stint.v1.GetQueueResponse
+	5,  // 20: stint.v1.QueueService.ListQueues:output_type -> stint.v1.ListQueuesResponse
+	7,  // 21: stint.v1.QueueService.PauseQueue:output_type -> stint.v1.PauseQueueResponse
+	9,  // 22: stint.v1.QueueService.ResumeQueue:output_type -> stint.v1.ResumeQueueResponse
+	11, // 23: stint.v1.QueueService.UpdateQueue:output_type -> stint.v1.UpdateQueueResponse
+	13, // 24: stint.v1.QueueService.GetSpend:output_type -> stint.v1.GetSpendResponse
+	16, // 25: stint.v1.QueueService.GetStatus:output_type -> stint.v1.GetStatusResponse
+	19, // [19:26] is the sub-list for method output_type
+	12, // [12:19] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_stint_v1_queue_service_proto_init() }
@@ -713,8 +1134,8 @@ func file_stint_v1_queue_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_v1_queue_service_proto_rawDesc), len(file_stint_v1_queue_service_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   10,
+			NumEnums:      2,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

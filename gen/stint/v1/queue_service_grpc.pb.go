@@ -23,6 +23,8 @@ const (
 	QueueService_ListQueues_FullMethodName  = "/stint.v1.QueueService/ListQueues"
 	QueueService_PauseQueue_FullMethodName  = "/stint.v1.QueueService/PauseQueue"
 	QueueService_ResumeQueue_FullMethodName = "/stint.v1.QueueService/ResumeQueue"
+	QueueService_UpdateQueue_FullMethodName = "/stint.v1.QueueService/UpdateQueue"
+	QueueService_GetSpend_FullMethodName    = "/stint.v1.QueueService/GetSpend"
 	QueueService_GetStatus_FullMethodName   = "/stint.v1.QueueService/GetStatus"
 )
 
@@ -30,12 +32,13 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// QueueService is for those who run the coordinator: how the queues stand, and stopping and starting them.
+// QueueService is for those who run the coordinator: how the queues stand and what they have spent, their
+// limits, and stopping and starting them.
 //
 // Errors common to all calls are those of TaskService: FIELD_INVALID, SHUTTING_DOWN and INTERNAL. There
 // are no identities in this version: whoever reaches the port may call.
 type QueueServiceClient interface {
-	// GetQueue answers one queue with its counts.
+	// GetQueue answers one queue with its settings, its counts, and what is left of its limits.
 	//
 	// For operators. Reads only; may be repeated.
 	//
@@ -68,6 +71,29 @@ type QueueServiceClient interface {
 	//
 	// grpcurl -plaintext -d '{"queue":"default"}' 127.0.0.1:7070 stint.v1.QueueService/ResumeQueue
 	ResumeQueue(ctx context.Context, in *ResumeQueueRequest, opts ...grpc.CallOption) (*ResumeQueueResponse, error)
+	// UpdateQueue changes the settings of a queue, durably and from now on; what runs goes on. A queue that does
+	// not exist is made. An update that changes nothing is no event and leaves the etag.
+	//
+	// For operators. May be repeated: it sets values. With an etag a repeat after a success ends with
+	// ETAG_MISMATCH, since the success has changed it.
+	//
+	// Errors: ETAG_MISMATCH (someone else changed the queue; read it anew), FIELD_INVALID also for a path in
+	// update_mask that is not a setting, and for `paused`, which PauseQueue and ResumeQueue change,
+	// TOO_MANY_QUEUES (use an existing queue), DISK_FULL (repeat after the delay in RetryInfo).
+	//
+	// grpcurl -plaintext -d '{"queue":{"name":"batch","max_running":10,"rate":{"per_second":5},"budget":{"limit_usd":50,"period":"BUDGET_PERIOD_DAY"}},"update_mask":"maxRunning,rate,budget"}' 127.0.0.1:7070 stint.v1.QueueService/UpdateQueue
+	UpdateQueue(ctx context.Context, in *UpdateQueueRequest, opts ...grpc.CallOption) (*UpdateQueueResponse, error)
+	// GetSpend answers what attempts have cost since the ledger was made, by queue, by agent or by
+	// fairness_key: what their reports said; where none did, the reservation or nothing, by how they ended.
+	// Pruned tasks stay in the sums.
+	//
+	// For operators. Reads only; may be repeated.
+	//
+	// Errors: QUEUE_NOT_FOUND (no such queue; leave it out for all), PAGE_TOKEN_INVALID (not a token of this
+	// call with these fields; begin without one).
+	//
+	// grpcurl -plaintext -d '{"group_by":"SPEND_GROUP_AGENT"}' 127.0.0.1:7070 stint.v1.QueueService/GetSpend
+	GetSpend(ctx context.Context, in *GetSpendRequest, opts ...grpc.CallOption) (*GetSpendResponse, error)
 	// GetStatus answers how the coordinator and its ledger stand.
 	//
 	// For operators. Reads only; may be repeated.
@@ -124,6 +150,26 @@ func (c *queueServiceClient) ResumeQueue(ctx context.Context, in *ResumeQueueReq
 	return out, nil
 }
 
+func (c *queueServiceClient) UpdateQueue(ctx context.Context, in *UpdateQueueRequest, opts ...grpc.CallOption) (*UpdateQueueResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateQueueResponse)
+	err := c.cc.Invoke(ctx, QueueService_UpdateQueue_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queueServiceClient) GetSpend(ctx context.Context, in *GetSpendRequest, opts ...grpc.CallOption) (*GetSpendResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetSpendResponse)
+	err := c.cc.Invoke(ctx, QueueService_GetSpend_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *queueServiceClient) GetStatus(ctx context.Context, in *GetStatusRequest, opts ...grpc.CallOption) (*GetStatusResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetStatusResponse)
@@ -138,12 +184,13 @@ func (c *queueServiceClient) GetStatus(ctx context.Context, in *GetStatusRequest
 // All implementations must embed UnimplementedQueueServiceServer
 // for forward compatibility.
 //
-// QueueService is for those who run the coordinator: how the queues stand, and stopping and starting them.
+// QueueService is for those who run the coordinator: how the queues stand and what they have spent, their
+// limits, and stopping and starting them.
 //
 // Errors common to all calls are those of TaskService: FIELD_INVALID, SHUTTING_DOWN and INTERNAL. There
 // are no identities in this version: whoever reaches the port may call.
 type QueueServiceServer interface {
-	// GetQueue answers one queue with its counts.
+	// GetQueue answers one queue with its settings, its counts, and what is left of its limits.
 	//
 	// For operators. Reads only; may be repeated.
 	//
@@ -176,6 +223,29 @@ type QueueServiceServer interface {
 	//
 	// grpcurl -plaintext -d '{"queue":"default"}' 127.0.0.1:7070 stint.v1.QueueService/ResumeQueue
 	ResumeQueue(context.Context, *ResumeQueueRequest) (*ResumeQueueResponse, error)
+	// UpdateQueue changes the settings of a queue, durably and from now on; what runs goes on. A queue that does
+	// not exist is made. An update that changes nothing is no event and leaves the etag.
+	//
+	// For operators. May be repeated: it sets values. With an etag a repeat after a success ends with
+	// ETAG_MISMATCH, since the success has changed it.
+	//
+	// Errors: ETAG_MISMATCH (someone else changed the queue; read it anew), FIELD_INVALID also for a path in
+	// update_mask that is not a setting, and for `paused`, which PauseQueue and ResumeQueue change,
+	// TOO_MANY_QUEUES (use an existing queue), DISK_FULL (repeat after the delay in RetryInfo).
+	//
+	// grpcurl -plaintext -d '{"queue":{"name":"batch","max_running":10,"rate":{"per_second":5},"budget":{"limit_usd":50,"period":"BUDGET_PERIOD_DAY"}},"update_mask":"maxRunning,rate,budget"}' 127.0.0.1:7070 stint.v1.QueueService/UpdateQueue
+	UpdateQueue(context.Context, *UpdateQueueRequest) (*UpdateQueueResponse, error)
+	// GetSpend answers what attempts have cost since the ledger was made, by queue, by agent or by
+	// fairness_key: what their reports said; where none did, the reservation or nothing, by how they ended.
+	// Pruned tasks stay in the sums.
+	//
+	// For operators. Reads only; may be repeated.
+	//
+	// Errors: QUEUE_NOT_FOUND (no such queue; leave it out for all), PAGE_TOKEN_INVALID (not a token of this
+	// call with these fields; begin without one).
+	//
+	// grpcurl -plaintext -d '{"group_by":"SPEND_GROUP_AGENT"}' 127.0.0.1:7070 stint.v1.QueueService/GetSpend
+	GetSpend(context.Context, *GetSpendRequest) (*GetSpendResponse, error)
 	// GetStatus answers how the coordinator and its ledger stand.
 	//
 	// For operators. Reads only; may be repeated.
@@ -203,6 +273,12 @@ func (UnimplementedQueueServiceServer) PauseQueue(context.Context, *PauseQueueRe
 }
 func (UnimplementedQueueServiceServer) ResumeQueue(context.Context, *ResumeQueueRequest) (*ResumeQueueResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResumeQueue not implemented")
+}
+func (UnimplementedQueueServiceServer) UpdateQueue(context.Context, *UpdateQueueRequest) (*UpdateQueueResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateQueue not implemented")
+}
+func (UnimplementedQueueServiceServer) GetSpend(context.Context, *GetSpendRequest) (*GetSpendResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetSpend not implemented")
 }
 func (UnimplementedQueueServiceServer) GetStatus(context.Context, *GetStatusRequest) (*GetStatusResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetStatus not implemented")
@@ -300,6 +376,42 @@ func _QueueService_ResumeQueue_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _QueueService_UpdateQueue_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateQueueRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueueServiceServer).UpdateQueue(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: QueueService_UpdateQueue_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueueServiceServer).UpdateQueue(ctx, req.(*UpdateQueueRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _QueueService_GetSpend_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetSpendRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueueServiceServer).GetSpend(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: QueueService_GetSpend_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueueServiceServer).GetSpend(ctx, req.(*GetSpendRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _QueueService_GetStatus_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetStatusRequest)
 	if err := dec(in); err != nil {
@@ -340,6 +452,14 @@ var QueueService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ResumeQueue",
 			Handler:    _QueueService_ResumeQueue_Handler,
+		},
+		{
+			MethodName: "UpdateQueue",
+			Handler:    _QueueService_UpdateQueue_Handler,
+		},
+		{
+			MethodName: "GetSpend",
+			Handler:    _QueueService_GetSpend_Handler,
 		},
 		{
 			MethodName: "GetStatus",

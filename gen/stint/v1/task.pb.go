@@ -377,7 +377,8 @@ const (
 	FailureClass_FAILURE_CLASS_BAD_RESPONSE FailureClass = 9
 	// The API answered that it tried and failed. Final.
 	FailureClass_FAILURE_CLASS_TASK_FAILED FailureClass = 10
-	// The result is larger than 1 MiB. Final.
+	// The result is larger than 1 MiB, or those of the tasks that it depends on are together, see
+	// Lease.parents. Final.
 	FailureClass_FAILURE_CLASS_RESULT_TOO_LARGE FailureClass = 11
 	// The agent fell silent. Set by the coordinator only. Any agent may get the task next; counts as a lost
 	// lease, not to max_attempts. Final with UNKNOWN_OUTCOME_FAIL.
@@ -567,6 +568,8 @@ const (
 	// Not a lease of this coordinator or not one of this kind: malformed, forged, of another agent, pruned,
 	// a session's lease in a unary call or the reverse.
 	LeaseEndReason_LEASE_END_REASON_UNKNOWN LeaseEndReason = 10
+	// A newer attempt was granted, and the queue takes only the newest attempt's success (strict_fencing).
+	LeaseEndReason_LEASE_END_REASON_FENCED LeaseEndReason = 11
 )
 
 // Enum value maps for LeaseEndReason.
@@ -583,6 +586,7 @@ var (
 		8:  "LEASE_END_REASON_TERMINAL",
 		9:  "LEASE_END_REASON_REPORTED",
 		10: "LEASE_END_REASON_UNKNOWN",
+		11: "LEASE_END_REASON_FENCED",
 	}
 	LeaseEndReason_value = map[string]int32{
 		"LEASE_END_REASON_UNSPECIFIED": 0,
@@ -596,6 +600,7 @@ var (
 		"LEASE_END_REASON_TERMINAL":    8,
 		"LEASE_END_REASON_REPORTED":    9,
 		"LEASE_END_REASON_UNKNOWN":     10,
+		"LEASE_END_REASON_FENCED":      11,
 	}
 )
 
@@ -638,6 +643,16 @@ type Task struct {
 	// 10,000 of them.
 	Queue string `protobuf:"bytes,2,opt,name=queue,proto3" json:"queue,omitempty"`
 	// Optional. What the agent's API is asked to do, as text. Left out by TASK_VIEW_BASIC.
+	//
+	// It may take in what the tasks of depends_on have brought: the agent puts the result's text in the place
+	// of `{{ results.ID.text }}`, and what stands at PATH in its output in the place of
+	// `{{ results.ID.output.PATH }}`. The spaces may be left out. ID must be one of depends_on (if several
+	// fit, the longest); the steps of PATH are separated by points, hold no space and no brace, and are keys
+	// of objects or, in a list, numbers from 0. Text is put in as it is, all else as JSON; for a task of
+	// depends_on that has no result, nothing. A PATH that leads nowhere fails the attempt with
+	// INVALID_REQUEST before the API is called. What was put in is never looked at again, so text of a result
+	// that looks like this stays as it is, and so does every `{{` that `results.` does not follow. A wrong
+	// one is FIELD_INVALID at submit.
 	Instruction string `protobuf:"bytes,3,opt,name=instruction,proto3" json:"instruction,omitempty"`
 	// Optional. Further input for the API, e.g. `model`, `model_tier`, `temperature`; passed on as it is.
 	// Nested at most 30 deep; no NaN, no infinity, no value without a kind. Left out by TASK_VIEW_BASIC.
@@ -648,7 +663,8 @@ type Task struct {
 	// Optional; unset: ON_DEPENDENCY_FAILURE_CANCEL. What becomes of this task when one of depends_on ends
 	// in any terminal state but COMPLETED.
 	OnDependencyFailure OnDependencyFailure `protobuf:"varint,6,opt,name=on_dependency_failure,json=onDependencyFailure,proto3,enum=stint.v1.OnDependencyFailure" json:"on_dependency_failure,omitempty"`
-	// Optional; unset: 0.05 to 0.10 US dollars. What an attempt may spend; passed on to the API.
+	// Optional; unset: 0.05 to 0.10 US dollars. What an attempt may spend; passed on to the API. max_usd is
+	// reserved in the budget of the queue while an attempt runs.
 	Budget *Budget `protobuf:"bytes,7,opt,name=budget,proto3" json:"budget,omitempty"`
 	// Optional; unset: INTENSITY_MEDIUM. How hard the API should try; passed on to it.
 	Intensity Intensity `protobuf:"varint,8,opt,name=intensity,proto3,enum=stint.v1.Intensity" json:"intensity,omitempty"`
@@ -665,17 +681,36 @@ type Task struct {
 	// Over it the agent closes the call and reports FAILURE_CLASS_TIMEOUT; a lease is never extended past
 	// its grant + attempt_timeout + the length of the lease.
 	AttemptTimeout *durationpb.Duration `protobuf:"bytes,12,opt,name=attempt_timeout,json=attemptTimeout,proto3" json:"attempt_timeout,omitempty"`
-	// Optional; unset: the defaults of its fields. How often and when a failed attempt is tried again.
+	// Optional; unset: the defaults of its fields. How often and when a failed attempt is tried again. A
+	// field that is not set takes the default of the queue at the time of the submit, else its own.
 	Retry *RetryPolicy `protobuf:"bytes,13,opt,name=retry,proto3" json:"retry,omitempty"`
 	// Optional; at most 32 labels. For filters; they mean nothing to the coordinator.
 	Labels map[string]string `protobuf:"bytes,14,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Output only: ignored on input, never a reason for refusal. Where the task stands.
 	Status *TaskStatus `protobuf:"bytes,15,opt,name=status,proto3" json:"status,omitempty"`
-	// Optional; at most 16 expressions `key=value`, e.g. `gpu=true`. Only an agent that has all of these
-	// labels is granted the task; unset: any agent.
-	Requires      []string `protobuf:"bytes,16,rep,name=requires,proto3" json:"requires,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Optional; at most 16 expressions over the labels of agents. Only an agent whose labels meet them all is
+	// granted the task; unset: any agent. Key and values have the shapes of labels, spaces around the parts
+	// do not matter:
+	//
+	//	gpu=true              the label is there with just this value
+	//	gpu!=true             it is not there, or has another value
+	//	region in (eu,us)     it is there with one of these values, 1 to 64 of them
+	//	region notin (eu,us)  it is not there, or has none of these values
+	//	gpu                   it is there, with any value
+	//	!spot                 it is not there
+	//
+	// An expression of another form, and two that ask for different values of one key, are FIELD_INVALID. A
+	// task that no agent meets delays no other; ExplainTask names the label that fails.
+	Requires []string `protobuf:"bytes,16,rep,name=requires,proto3" json:"requires,omitempty"`
+	// Optional; of the shape of a label's value, at most 128 bytes; unset: the empty key, which is one like
+	// any other. Whose task it is, e.g. a customer: among the waiting tasks of a queue that an agent can run,
+	// the key with the fewest tasks running goes first, so that a flood of one key does not delay another.
+	FairnessKey string `protobuf:"bytes,17,opt,name=fairness_key,json=fairnessKey,proto3" json:"fairness_key,omitempty"`
+	// Optional; of the shape of a label's value, at most 128 bytes; unset: not limited. Of the tasks of a
+	// queue with the same key no more run at once than the queue's max_running_per_key.
+	ConcurrencyKey string `protobuf:"bytes,18,opt,name=concurrency_key,json=concurrencyKey,proto3" json:"concurrency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Task) Reset() {
@@ -820,6 +855,20 @@ func (x *Task) GetRequires() []string {
 	return nil
 }
 
+func (x *Task) GetFairnessKey() string {
+	if x != nil {
+		return x.FairnessKey
+	}
+	return ""
+}
+
+func (x *Task) GetConcurrencyKey() string {
+	if x != nil {
+		return x.ConcurrencyKey
+	}
+	return ""
+}
+
 // Budget is what one attempt of a task may spend. If both bounds are set, min_usd is at most max_usd.
 type Budget struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -827,7 +876,8 @@ type Budget struct {
 	// spend at least. Rounded to micro-dollars.
 	MinUsd *float64 `protobuf:"fixed64,1,opt,name=min_usd,json=minUsd,proto3,oneof" json:"min_usd,omitempty"`
 	// Optional, 0 to 1,000,000 US dollars; unset: 0.10, or min_usd if that is more. What the API may spend
-	// at most. Rounded to micro-dollars.
+	// at most; reserved in the queue's budget with the grant, settled with the report. Rounded to
+	// micro-dollars.
 	MaxUsd        *float64 `protobuf:"fixed64,2,opt,name=max_usd,json=maxUsd,proto3,oneof" json:"max_usd,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -981,7 +1031,12 @@ type TaskStatus struct {
 	// Failures of this run that count to retry.max_attempts.
 	CountedFailures int32 `protobuf:"varint,11,opt,name=counted_failures,json=countedFailures,proto3" json:"counted_failures,omitempty"`
 	// Leases of this run that ended because the agent fell silent; at 5 the task is QUARANTINED.
-	LostLeases    int32 `protobuf:"varint,12,opt,name=lost_leases,json=lostLeases,proto3" json:"lost_leases,omitempty"`
+	LostLeases int32 `protobuf:"varint,12,opt,name=lost_leases,json=lostLeases,proto3" json:"lost_leases,omitempty"`
+	// What its attempts of all runs are settled at, in US dollars: the cost that was reported; where none
+	// was, the reservation or nothing, by how the attempt ended.
+	SpentUsd float64 `protobuf:"fixed64,13,opt,name=spent_usd,json=spentUsd,proto3" json:"spent_usd,omitempty"`
+	// What is reserved for its live lease in the budget of the queue, in US dollars; 0 unless RUNNING.
+	ReservedUsd   float64 `protobuf:"fixed64,14,opt,name=reserved_usd,json=reservedUsd,proto3" json:"reserved_usd,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1096,6 +1151,20 @@ func (x *TaskStatus) GetCountedFailures() int32 {
 func (x *TaskStatus) GetLostLeases() int32 {
 	if x != nil {
 		return x.LostLeases
+	}
+	return 0
+}
+
+func (x *TaskStatus) GetSpentUsd() float64 {
+	if x != nil {
+		return x.SpentUsd
+	}
+	return 0
+}
+
+func (x *TaskStatus) GetReservedUsd() float64 {
+	if x != nil {
+		return x.ReservedUsd
 	}
 	return 0
 }
@@ -1546,7 +1615,7 @@ var File_stint_v1_task_proto protoreflect.FileDescriptor
 
 const file_stint_v1_task_proto_rawDesc = "" +
 	"\n" +
-	"\x13stint/v1/task.proto\x12\bstint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\t\n" +
+	"\x13stint/v1/task.proto\x12\bstint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xed\t\n" +
 	"\x04Task\x12=\n" +
 	"\x02id\x18\x01 \x01(\tB-\xbaH*\xd8\x01\x01r%2#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$R\x02id\x12C\n" +
 	"\x05queue\x18\x02 \x01(\tB-\xbaH*\xd8\x01\x01r%2#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$R\x05queue\x12 \n" +
@@ -1569,8 +1638,10 @@ const file_stint_v1_task_proto_rawDesc = "" +
 	"\"\x04\b\x80\xa3\x052\x02\b\x01R\x0eattemptTimeout\x12+\n" +
 	"\x05retry\x18\r \x01(\v2\x15.stint.v1.RetryPolicyR\x05retry\x12\x85\x01\n" +
 	"\x06labels\x18\x0e \x03(\v2\x1a.stint.v1.Task.LabelsEntryBQ\xbaHN\x9a\x01K\x10 \"&r$2\"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$*\x1fr\x1d2\x1b^[A-Za-z0-9._:/@+-]{0,128}$R\x06labels\x124\n" +
-	"\x06status\x18\x0f \x01(\v2\x14.stint.v1.TaskStatusB\x06\xbaH\x03\xd8\x01\x03R\x06status\x12f\n" +
-	"\brequires\x18\x10 \x03(\tBJ\xbaHG\x92\x01D\x10\x10\"@r>2<^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}=[A-Za-z0-9._:/@+-]{0,128}$R\brequires\x1a9\n" +
+	"\x06status\x18\x0f \x01(\v2\x14.stint.v1.TaskStatusB\x06\xbaH\x03\xd8\x01\x03R\x06status\x12.\n" +
+	"\brequires\x18\x10 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\x10\"\br\x06\x10\x01(\x80\x80\x01R\brequires\x12E\n" +
+	"\ffairness_key\x18\x11 \x01(\tB\"\xbaH\x1fr\x1d2\x1b^[A-Za-z0-9._:/@+-]{0,128}$R\vfairnessKey\x12K\n" +
+	"\x0fconcurrency_key\x18\x12 \x01(\tB\"\xbaH\x1fr\x1d2\x1b^[A-Za-z0-9._:/@+-]{0,128}$R\x0econcurrencyKey\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc3\x02\n" +
@@ -1588,7 +1659,7 @@ const file_stint_v1_task_proto_rawDesc = "" +
 	"\xaa\x01\a\"\x03\b\x90\x1c2\x00R\x0einitialBackoff\x12J\n" +
 	"\vmax_backoff\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x0e\xbaH\v\xaa\x01\b\"\x04\b\x80\xa3\x052\x00R\n" +
 	"maxBackoff\x12K\n" +
-	"\x0funknown_outcome\x18\x04 \x01(\x0e2\x18.stint.v1.UnknownOutcomeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x0eunknownOutcome\"\xb9\x04\n" +
+	"\x0funknown_outcome\x18\x04 \x01(\x0e2\x18.stint.v1.UnknownOutcomeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x0eunknownOutcome\"\xf9\x04\n" +
 	"\n" +
 	"TaskStatus\x12)\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x13.stint.v1.TaskStateR\x05state\x12\x10\n" +
@@ -1608,7 +1679,9 @@ const file_stint_v1_task_proto_rawDesc = "" +
 	" \x03(\v2\x11.stint.v1.AttemptR\battempts\x12)\n" +
 	"\x10counted_failures\x18\v \x01(\x05R\x0fcountedFailures\x12\x1f\n" +
 	"\vlost_leases\x18\f \x01(\x05R\n" +
-	"lostLeases\"\xc8\x01\n" +
+	"lostLeases\x12\x1b\n" +
+	"\tspent_usd\x18\r \x01(\x01R\bspentUsd\x12!\n" +
+	"\freserved_usd\x18\x0e \x01(\x01R\vreservedUsd\"\xc8\x01\n" +
 	"\fCurrentLease\x12\x19\n" +
 	"\bagent_id\x18\x01 \x01(\tR\aagentId\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\x05R\aattempt\x12;\n" +
@@ -1713,7 +1786,7 @@ const file_stint_v1_task_proto_rawDesc = "" +
 	"\x18ATTEMPT_OUTCOME_RELEASED\x10\x05\x12\x1f\n" +
 	"\x1bATTEMPT_OUTCOME_UNCONFIRMED\x10\x06\x12\x1d\n" +
 	"\x19ATTEMPT_OUTCOME_CANCELLED\x10\a\x12\x1e\n" +
-	"\x1aATTEMPT_OUTCOME_SUPERSEDED\x10\b*\xed\x02\n" +
+	"\x1aATTEMPT_OUTCOME_SUPERSEDED\x10\b*\x8a\x03\n" +
 	"\x0eLeaseEndReason\x12 \n" +
 	"\x1cLEASE_END_REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18LEASE_END_REASON_EXPIRED\x10\x01\x12 \n" +
@@ -1726,7 +1799,8 @@ const file_stint_v1_task_proto_rawDesc = "" +
 	"\x19LEASE_END_REASON_TERMINAL\x10\b\x12\x1d\n" +
 	"\x19LEASE_END_REASON_REPORTED\x10\t\x12\x1c\n" +
 	"\x18LEASE_END_REASON_UNKNOWN\x10\n" +
-	"B1Z/github.com/stint-dev/stint/gen/stint/v1;stintv1b\x06proto3"
+	"\x12\x1b\n" +
+	"\x17LEASE_END_REASON_FENCED\x10\vB1Z/github.com/stint-dev/stint/gen/stint/v1;stintv1b\x06proto3"
 
 var (
 	file_stint_v1_task_proto_rawDescOnce sync.Once

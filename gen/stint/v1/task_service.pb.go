@@ -42,24 +42,37 @@ const (
 	ExplanationCode_EXPLANATION_CODE_BACKING_OFF ExplanationCode = 5
 	// Its queue is paused.
 	ExplanationCode_EXPLANATION_CODE_QUEUE_PAUSED ExplanationCode = 6
-	// No agent is there that serves its queue and has the labels that it requires.
+	// No agent is there that serves its queue and meets what it requires; the message names what fails.
 	ExplanationCode_EXPLANATION_CODE_NO_MATCHING_AGENT ExplanationCode = 7
 	// Agents that could run it are there, and all are busy or draining.
 	ExplanationCode_EXPLANATION_CODE_NO_FREE_AGENT ExplanationCode = 8
+	// As many tasks of its queue run as may at once, see Queue.max_running.
+	ExplanationCode_EXPLANATION_CODE_QUEUE_LIMIT ExplanationCode = 9
+	// Its queue has used up its rate; until tells when the next task may be granted.
+	ExplanationCode_EXPLANATION_CODE_RATE_LIMIT ExplanationCode = 10
+	// What is left of its queue's budget is less than the task at the head of the queue may spend; until
+	// tells when the period ends.
+	ExplanationCode_EXPLANATION_CODE_BUDGET ExplanationCode = 11
+	// As many tasks of its concurrency_key run as may at once, see Queue.max_running_per_key.
+	ExplanationCode_EXPLANATION_CODE_CONCURRENCY_KEY ExplanationCode = 12
 )
 
 // Enum value maps for ExplanationCode.
 var (
 	ExplanationCode_name = map[int32]string{
-		0: "EXPLANATION_CODE_UNSPECIFIED",
-		1: "EXPLANATION_CODE_TERMINAL",
-		2: "EXPLANATION_CODE_RUNNING",
-		3: "EXPLANATION_CODE_BLOCKED",
-		4: "EXPLANATION_CODE_NOT_BEFORE",
-		5: "EXPLANATION_CODE_BACKING_OFF",
-		6: "EXPLANATION_CODE_QUEUE_PAUSED",
-		7: "EXPLANATION_CODE_NO_MATCHING_AGENT",
-		8: "EXPLANATION_CODE_NO_FREE_AGENT",
+		0:  "EXPLANATION_CODE_UNSPECIFIED",
+		1:  "EXPLANATION_CODE_TERMINAL",
+		2:  "EXPLANATION_CODE_RUNNING",
+		3:  "EXPLANATION_CODE_BLOCKED",
+		4:  "EXPLANATION_CODE_NOT_BEFORE",
+		5:  "EXPLANATION_CODE_BACKING_OFF",
+		6:  "EXPLANATION_CODE_QUEUE_PAUSED",
+		7:  "EXPLANATION_CODE_NO_MATCHING_AGENT",
+		8:  "EXPLANATION_CODE_NO_FREE_AGENT",
+		9:  "EXPLANATION_CODE_QUEUE_LIMIT",
+		10: "EXPLANATION_CODE_RATE_LIMIT",
+		11: "EXPLANATION_CODE_BUDGET",
+		12: "EXPLANATION_CODE_CONCURRENCY_KEY",
 	}
 	ExplanationCode_value = map[string]int32{
 		"EXPLANATION_CODE_UNSPECIFIED":       0,
@@ -71,6 +84,10 @@ var (
 		"EXPLANATION_CODE_QUEUE_PAUSED":      6,
 		"EXPLANATION_CODE_NO_MATCHING_AGENT": 7,
 		"EXPLANATION_CODE_NO_FREE_AGENT":     8,
+		"EXPLANATION_CODE_QUEUE_LIMIT":       9,
+		"EXPLANATION_CODE_RATE_LIMIT":        10,
+		"EXPLANATION_CODE_BUDGET":            11,
+		"EXPLANATION_CODE_CONCURRENCY_KEY":   12,
 	}
 )
 
@@ -1275,8 +1292,12 @@ type Explanation struct {
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	// The tasks that it waits for; for BLOCKED only, at most 100.
 	TaskIds []string `protobuf:"bytes,3,rep,name=task_ids,json=taskIds,proto3" json:"task_ids,omitempty"`
-	// When the cause passes by itself; unset if that is not known.
-	Until         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=until,proto3" json:"until,omitempty"`
+	// When the cause passes by itself; unset if that is not known. For RATE_LIMIT the next time that a task
+	// of the queue may be granted, for BUDGET the end of the period.
+	Until *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=until,proto3" json:"until,omitempty"`
+	// How many waiting tasks of its queue come before it, for a READY task and where that is cheap to tell;
+	// 0: none, or not told, and then the message says nothing of it either.
+	Position      int32 `protobuf:"varint,5,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1337,6 +1358,13 @@ func (x *Explanation) GetUntil() *timestamppb.Timestamp {
 		return x.Until
 	}
 	return nil
+}
+
+func (x *Explanation) GetPosition() int32 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
 }
 
 // WatchEventsRequest says from where to watch and what. An event is sent if it meets all conditions that
@@ -1543,12 +1571,13 @@ const file_stint_v1_task_service_proto_rawDesc = "" +
 	"\atask_id\x18\x01 \x01(\tB*\xbaH'r%2#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$R\x06taskId\"q\n" +
 	"\x13ExplainTaskResponse\x12)\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x13.stint.v1.TaskStateR\x05state\x12/\n" +
-	"\areasons\x18\x02 \x03(\v2\x15.stint.v1.ExplanationR\areasons\"\xa3\x01\n" +
+	"\areasons\x18\x02 \x03(\v2\x15.stint.v1.ExplanationR\areasons\"\xbf\x01\n" +
 	"\vExplanation\x12-\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x19.stint.v1.ExplanationCodeR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x19\n" +
 	"\btask_ids\x18\x03 \x03(\tR\ataskIds\x120\n" +
-	"\x05until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xae\x02\n" +
+	"\x05until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x1a\n" +
+	"\bposition\x18\x05 \x01(\x05R\bposition\"\xae\x02\n" +
 	"\x12WatchEventsRequest\x123\n" +
 	"\x0eafter_sequence\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x00H\x00R\rafterSequence\x88\x01\x01\x12C\n" +
 	"\x05queue\x18\x02 \x01(\tB-\xbaH*\xd8\x01\x01r%2#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$R\x05queue\x12M\n" +
@@ -1557,7 +1586,7 @@ const file_stint_v1_task_service_proto_rawDesc = "" +
 	"\x0f_after_sequence\"k\n" +
 	"\x13WatchEventsResponse\x12'\n" +
 	"\x06events\x18\x01 \x03(\v2\x0f.stint.v1.EventR\x06events\x12+\n" +
-	"\x11bookmark_sequence\x18\x02 \x01(\x03R\x10bookmarkSequence*\xc0\x02\n" +
+	"\x11bookmark_sequence\x18\x02 \x01(\x03R\x10bookmarkSequence*\xc6\x03\n" +
 	"\x0fExplanationCode\x12 \n" +
 	"\x1cEXPLANATION_CODE_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19EXPLANATION_CODE_TERMINAL\x10\x01\x12\x1c\n" +
@@ -1567,7 +1596,12 @@ const file_stint_v1_task_service_proto_rawDesc = "" +
 	"\x1cEXPLANATION_CODE_BACKING_OFF\x10\x05\x12!\n" +
 	"\x1dEXPLANATION_CODE_QUEUE_PAUSED\x10\x06\x12&\n" +
 	"\"EXPLANATION_CODE_NO_MATCHING_AGENT\x10\a\x12\"\n" +
-	"\x1eEXPLANATION_CODE_NO_FREE_AGENT\x10\b2\xa9\x06\n" +
+	"\x1eEXPLANATION_CODE_NO_FREE_AGENT\x10\b\x12 \n" +
+	"\x1cEXPLANATION_CODE_QUEUE_LIMIT\x10\t\x12\x1f\n" +
+	"\x1bEXPLANATION_CODE_RATE_LIMIT\x10\n" +
+	"\x12\x1b\n" +
+	"\x17EXPLANATION_CODE_BUDGET\x10\v\x12$\n" +
+	" EXPLANATION_CODE_CONCURRENCY_KEY\x10\f2\xa9\x06\n" +
 	"\vTaskService\x12G\n" +
 	"\n" +
 	"SubmitTask\x12\x1b.stint.v1.SubmitTaskRequest\x1a\x1c.stint.v1.SubmitTaskResponse\x12J\n" +

@@ -57,10 +57,11 @@ type TaskServiceClient interface {
 	// its own retention ends. Without an id each call makes a new task.
 	//
 	// Errors: TASK_EXISTS (the id has other content; take another), DEPENDENCY_NOT_FOUND (submit the named
-	// tasks first), DEPENDENCY_CYCLE (it depends on itself), TOO_MANY_QUEUES (use an existing queue),
-	// QUEUE_FULL, DISK_FULL and TOO_MANY_LABEL_SETS (repeat after the delay in RetryInfo). FIELD_INVALID
-	// also for an expire_time in the past or not after not_before, and for parameters that are nested too
-	// deep or hold NaN or infinity.
+	// tasks first), DEPENDENCY_CYCLE (it depends on itself), BUDGET_TOO_LARGE (its max_usd is above the whole
+	// budget of the queue; lower it), TOO_MANY_QUEUES (use an existing queue), QUEUE_FULL, DISK_FULL and
+	// TOO_MANY_LABEL_SETS (repeat after the delay in RetryInfo). FIELD_INVALID also for an expire_time in the
+	// past or not after not_before, for parameters that are nested too deep or hold NaN or infinity, for an
+	// expression in requires that cannot be read, and for a wrong `{{ results. }}` in the instruction.
 	//
 	// grpcurl -plaintext -d '{"task":{"id":"hello","instruction":"What is 2+2?"}}' 127.0.0.1:7070 stint.v1.TaskService/SubmitTask
 	SubmitTask(ctx context.Context, in *SubmitTaskRequest, opts ...grpc.CallOption) (*SubmitTaskResponse, error)
@@ -149,7 +150,9 @@ type TaskServiceClient interface {
 	//
 	// grpcurl -plaintext -d '{"filter":{"states":["TASK_STATE_FAILED","TASK_STATE_QUARANTINED"]},"validate_only":true}' 127.0.0.1:7070 stint.v1.TaskService/RetryTasks
 	RetryTasks(ctx context.Context, in *RetryTasksRequest, opts ...grpc.CallOption) (*RetryTasksResponse, error)
-	// ExplainTask says why a task is not running now: every cause that applies, the plainest first.
+	// ExplainTask says why a task is not running now: every cause that applies, the plainest first. What it
+	// waits for, when it is due, whether its queue is paused or at one of its limits, which label no agent
+	// has, and how many tasks come before it.
 	//
 	// For submitters and operators. Reads only; may be repeated.
 	//
@@ -328,10 +331,11 @@ type TaskServiceServer interface {
 	// its own retention ends. Without an id each call makes a new task.
 	//
 	// Errors: TASK_EXISTS (the id has other content; take another), DEPENDENCY_NOT_FOUND (submit the named
-	// tasks first), DEPENDENCY_CYCLE (it depends on itself), TOO_MANY_QUEUES (use an existing queue),
-	// QUEUE_FULL, DISK_FULL and TOO_MANY_LABEL_SETS (repeat after the delay in RetryInfo). FIELD_INVALID
-	// also for an expire_time in the past or not after not_before, and for parameters that are nested too
-	// deep or hold NaN or infinity.
+	// tasks first), DEPENDENCY_CYCLE (it depends on itself), BUDGET_TOO_LARGE (its max_usd is above the whole
+	// budget of the queue; lower it), TOO_MANY_QUEUES (use an existing queue), QUEUE_FULL, DISK_FULL and
+	// TOO_MANY_LABEL_SETS (repeat after the delay in RetryInfo). FIELD_INVALID also for an expire_time in the
+	// past or not after not_before, for parameters that are nested too deep or hold NaN or infinity, for an
+	// expression in requires that cannot be read, and for a wrong `{{ results. }}` in the instruction.
 	//
 	// grpcurl -plaintext -d '{"task":{"id":"hello","instruction":"What is 2+2?"}}' 127.0.0.1:7070 stint.v1.TaskService/SubmitTask
 	SubmitTask(context.Context, *SubmitTaskRequest) (*SubmitTaskResponse, error)
@@ -420,7 +424,9 @@ type TaskServiceServer interface {
 	//
 	// grpcurl -plaintext -d '{"filter":{"states":["TASK_STATE_FAILED","TASK_STATE_QUARANTINED"]},"validate_only":true}' 127.0.0.1:7070 stint.v1.TaskService/RetryTasks
 	RetryTasks(context.Context, *RetryTasksRequest) (*RetryTasksResponse, error)
-	// ExplainTask says why a task is not running now: every cause that applies, the plainest first.
+	// ExplainTask says why a task is not running now: every cause that applies, the plainest first. What it
+	// waits for, when it is due, whether its queue is paused or at one of its limits, which label no agent
+	// has, and how many tasks come before it.
 	//
 	// For submitters and operators. Reads only; may be repeated.
 	//
