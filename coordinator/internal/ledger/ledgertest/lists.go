@@ -10,13 +10,18 @@ import (
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
-// busy leads a ledger and gives it a history.
+// busy leads a ledger and gives it a history, and tasks that have just come.
 func busy(t *testing.T, h Harness, seed uint64) *Maker {
 	lead(t, h.Ledger)
 	m := NewMaker(seed)
 	for range 40 {
 		commit(t, h.Ledger, m.Random(5))
 	}
+	m.Begin()
+	for range 20 {
+		m.Submit()
+	}
+	commit(t, h.Ledger, m.End())
 	return m
 }
 
@@ -58,7 +63,13 @@ func (m *Model) statusAt(s queue.Serial, now queue.Instant) (queue.Status, bool)
 // listAll walks all pages.
 func listAll(t *testing.T, l ledger.Ledger, q ledger.Query) []*ledger.Task {
 	t.Helper()
-	var all []*ledger.Task
+	all, _ := listPages(t, l, q)
+	return all
+}
+
+// listPages walks all pages and tells how many there were.
+func listPages(t *testing.T, l ledger.Ledger, q ledger.Query) (all []*ledger.Task, n int) {
+	t.Helper()
 	for {
 		p, err := l.List(t.Context(), q)
 		if err != nil {
@@ -67,9 +78,10 @@ func listAll(t *testing.T, l ledger.Ledger, q ledger.Query) []*ledger.Task {
 		if len(p.Tasks) > q.Limit {
 			t.Fatalf("list: a page of %d tasks, limit %d", len(p.Tasks), q.Limit)
 		}
+		n++
 		all = append(all, p.Tasks...)
 		if p.Cursor == nil {
-			return all
+			return all, n
 		}
 		q.Cursor = p.Cursor
 	}
@@ -81,45 +93,6 @@ func serials(ts []*ledger.Task) []queue.Serial {
 		all = append(all, t.Spec.Serial)
 	}
 	return all
-}
-
-// queries are filters of every sort.
-func queries(m *Maker) map[string]ledger.Query {
-	mid := m.Model.Head.Now - 20_000_000
-	return map[string]ledger.Query{
-		"all":               {},
-		"queue":             {Queue: "queue-1"},
-		"no such queue":     {Queue: "none"},
-		"ready":             {States: []queue.State{queue.Ready}},
-		"live":              {States: []queue.State{queue.Running, queue.Blocked, queue.Scheduled}},
-		"terminal":          {States: []queue.State{queue.Completed, queue.Cancelled}},
-		"both":              {States: []queue.State{queue.Ready, queue.Completed}},
-		"later":             {States: []queue.State{queue.Ready, queue.Scheduled}, Now: m.Model.Head.Now + 30_000_000},
-		"label":             {Labels: []queue.Label{{Key: "team", Value: "b"}}},
-		"labels":            {Labels: []queue.Label{{Key: "team", Value: "b"}, {Key: "tier", Value: "x"}}},
-		"wrong label":       {Labels: []queue.Label{{Key: "team", Value: "z"}}},
-		"finished":          {FinishedAfter: mid},
-		"finished, live":    {FinishedAfter: mid, States: []queue.State{queue.Running}},
-		"prefix":            {IDPrefix: "task-b-"},
-		"prefix of one":     {IDPrefix: "task-a-1"},
-		"prefix, queue":     {IDPrefix: "task-", Queue: "default", States: []queue.State{queue.Completed}},
-		"prefix, label":     {IDPrefix: "task-c", Labels: []queue.Label{{Key: "team", Value: "a"}}},
-		"prefix, finished":  {IDPrefix: "t", FinishedAfter: mid},
-		"no such prefix":    {IDPrefix: "\xff\xff"},
-		"prefix above keys": {IDPrefix: "zz"},
-	}
-}
-
-func lists(t *testing.T, h Harness) {
-	m := busy(t, h, 11)
-	for name, q := range queries(m) {
-		q.Limit, q.Examine = 1000, 100_000
-		got, want := serials(listAll(t, h.Ledger, q)), m.Model.selects(q)
-		if !slices.Equal(got, want) {
-			t.Errorf("%s: tasks %v, want %v", name, got, want)
-		}
-	}
-	shut(t, h.Ledger)
 }
 
 func pages(t *testing.T, h Harness) {

@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"get sees one moment while tasks move", getsDuringMoves},
 		{"list filters", lists},
 		{"list pages are whole and without repeats", pages},
+		{"list pages end at the examined bound", examines},
 		{"list refuses a cursor of another query", cursors},
 		{"a scheduled task whose time has come is listed as ready", readies},
 		{"large payloads and results come back and end a page early", large},
