@@ -6,6 +6,8 @@
 //     one file for each; the names stand in Dialects.
 //   - A call is one HTTP request for one attempt. A runner never repeats a call: what may be tried again is the
 //     coordinator's to say, by the class of the failure.
+//   - A reference is `{{ results.ID.text }}` or `{{ results.ID.output.PATH }}` in an instruction: the place of a result of a
+//     task that this one depends on. They come with the lease.
 //   - Sent: the whole request was written to the connection. From then on the API may have done the work.
 //
 // # What is always true
@@ -15,6 +17,8 @@
 //   - CONNECT means that the request was not sent; TIMEOUT that it was sent and no whole answer came.
 //   - A call ends within the task's attempt_timeout, or Config.Timeout if that is shorter.
 //   - Memory for an answer is bounded, counted after decompression, and before JSON is turned into values.
+//   - References are filled in once, before the call, and what was filled in is only text: nothing in it is a reference, and
+//     the tasks that results came from can't bring in others. One that can't be filled is a failure, and no call is made.
 //   - Task text chooses no address: the endpoint is configuration, redirects are not followed.
 //   - The API key leaves in the Authorization header alone; it is cut out of every message, also if the API repeats it.
 //

@@ -99,7 +99,11 @@ func (r *Runner) Run(ctx context.Context, lease *stintv1.Lease) (report *stintv1
 		}
 		report.LeaseId = lease.GetLeaseId()
 	}()
-	body, err := r.dialect.request(lease.GetTask())
+	task, err := withResults(lease)
+	if err != nil {
+		return r.failed(stintv1.FailureClass_FAILURE_CLASS_INVALID_REQUEST, 0, "%v", err)
+	}
+	body, err := r.dialect.request(task)
 	if err != nil {
 		return r.failed(stintv1.FailureClass_FAILURE_CLASS_INVALID_REQUEST, 0, "%v", err)
 	}
