@@ -38,7 +38,7 @@ func TestTablesAreBounded(t *testing.T) {
 	}
 	for i := range MaxLabelSets - 1 { // the empty one is in use
 		s := benchSpec(MaxQueues + i)
-		s.Requires = []Label{{"n", fmt.Sprint(i)}}
+		s.Requires = []Requirement{{"n", In, []string{fmt.Sprint(i)}}}
 		sets = append(sets, s)
 	}
 	if r := reasonOf(t, m, queues...); r != "" {
@@ -53,12 +53,12 @@ func TestTablesAreBounded(t *testing.T) {
 		t.Errorf("one queue too many: %q", r)
 	}
 	set := benchSpec(30_001)
-	set.Requires = []Label{{"new", "set"}}
+	set.Requires = []Requirement{{"new", In, []string{"set"}}}
 	if r := reasonOf(t, m, set); r != TooManyLabelSets {
 		t.Errorf("one label set too many: %q", r)
 	}
 	known := benchSpec(30_002)
-	known.Queue, known.Requires = "q7", []Label{{"n", "7"}}
+	known.Queue, known.Requires = "q7", []Requirement{{"n", In, []string{"7"}}}
 	if r := reasonOf(t, m, known); r != "" {
 		t.Errorf("a known queue and label set: %q", r)
 	}

@@ -23,7 +23,7 @@ type line struct {
 type class struct {
 	key      classKey
 	line     uint32
-	requires []Label
+	requires []Requirement
 	ready    heap
 	tasks    int  // live tasks, whatever their state
 	stirred  bool // in Machine.stirred
@@ -83,8 +83,8 @@ func (m *Machine) touchLine(n uint32) *line {
 }
 
 // takeClass gives the class of a queue and required labels, with one more task in it.
-func (m *Machine) takeClass(ln uint32, requires []Label) uint32 {
-	key := classKey{ln, labelKey(requires)}
+func (m *Machine) takeClass(ln uint32, requires []Requirement) uint32 {
+	key := classKey{ln, requirementKey(requires)}
 	n, ok := m.classByKey[key]
 	if !ok {
 		n = m.newClass(key, requires)
@@ -93,7 +93,7 @@ func (m *Machine) takeClass(ln uint32, requires []Label) uint32 {
 	return n
 }
 
-func (m *Machine) newClass(key classKey, requires []Label) uint32 {
+func (m *Machine) newClass(key classKey, requires []Requirement) uint32 {
 	c := &class{key: key, line: key.line, requires: slices.Clone(requires)}
 	var n uint32
 	if k := len(m.freeClasses); k > 0 {
@@ -132,12 +132,12 @@ func (m *Machine) dropClass(n uint32) {
 }
 
 // fits tells whether an agent of this profile can run a task of that queue and those labels.
-func (p *profile) fits(queue string, requires []Label) bool {
+func (p *profile) fits(queue string, requires []Requirement) bool {
 	if len(p.queues) > 0 && !p.queues[queue] {
 		return false
 	}
-	for _, l := range requires {
-		if v, ok := p.labels[l.Key]; !ok || v != l.Value {
+	for i := range requires {
+		if !requires[i].met(p.labels) {
 			return false
 		}
 	}

@@ -60,6 +60,7 @@ const (
 	EndTerminal
 	EndReported
 	EndUnknown
+	EndFenced // strict_fencing: a newer attempt was granted
 )
 
 // Outcome is what became of an attempt.
@@ -125,6 +126,7 @@ const (
 	EventRetried
 	EventPruned
 	EventQueueChanged
+	EventSpendSettled // a late report changed what its attempt cost
 )
 
 // AgentState is how an agent stands with the coordinator.
@@ -151,4 +153,8 @@ const (
 	ExplainQueuePaused
 	ExplainNoMatchingAgent
 	ExplainNoFreeAgent
+	ExplainQueueLimit
+	ExplainRateLimit
+	ExplainBudget
+	ExplainConcurrencyKey
 )

@@ -24,6 +24,8 @@ const (
 	QueueFull          Reason = "QUEUE_FULL"
 	TooManyQueues      Reason = "TOO_MANY_QUEUES"
 	TooManyLabelSets   Reason = "TOO_MANY_LABEL_SETS"
+	BudgetTooLarge     Reason = "BUDGET_TOO_LARGE"
+	EtagMismatch       Reason = "ETAG_MISMATCH"
 )
 
 // Error is a refusal. It is safe to show to any caller.

@@ -229,6 +229,8 @@ func (m *Machine) apply(c Command) {
 		m.disconnect(c)
 	case *SetPaused:
 		m.setPaused(c)
+	case *UpdateQueue:
+		m.updateQueue(c)
 	case *Drain:
 		m.drain(c)
 	case *Prune:

@@ -111,7 +111,7 @@ func (w *world) drawSpec() (s Spec, generated bool) {
 		}
 	}
 	if w.chance(20, "requires") {
-		s.Requires = []Label{{"gpu", "true"}}
+		s.Requires = []Requirement{{"gpu", In, []string{"true"}}}
 	}
 	s.Digest = digestOf(s)
 	w.specs[id] = s

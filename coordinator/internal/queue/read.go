@@ -216,13 +216,13 @@ func (m *Machine) explainGrant(t *task, ws []Why) []Why {
 	return ws
 }
 
-func needs(requires []Label) string {
+func needs(requires []Requirement) string {
 	if len(requires) == 0 {
 		return ""
 	}
 	ls := make([]string, len(requires))
-	for i, l := range requires {
-		ls[i] = l.Key + "=" + l.Value
+	for i := range requires {
+		ls[i] = requires[i].String()
 	}
 	return " and has the labels " + strings.Join(ls, ", ")
 }

@@ -43,9 +43,12 @@ type Spec struct {
 	ExpireTime     Instant
 	AttemptTimeout time.Duration
 	Retry          Retry
-	Requires       []Label // sorted by key
-	Labels         []Label // sorted by key; for filters only
-	Payload        []byte  // the task as the contract spells it; opaque here
+	Requires       []Requirement // canonical
+	Labels         []Label       // sorted by key; for filters only
+	MaxCost        Micros        // reserved while an attempt runs
+	FairnessKey    string
+	ConcurrencyKey string
+	Payload        []byte // the task as the contract spells it; opaque here
 }
 
 // Status is what changes of a task.
@@ -63,6 +66,7 @@ type Status struct {
 	Lost       int32   // lost leases in this run
 	Uncounted  int32   // RATE_LIMITED and OVERLOADED failures in this run
 	Denied     int32   // AUTH and OUT_OF_CREDIT failures in this run
+	Spent      Micros  // what its attempts settled at as of this record; an attempt settled later moves its own record alone
 	BackingOff bool    // SCHEDULED because of a failure, not of not_before
 	Spilled    bool    // the task outlived an attempt: records of their own exist in the ledger
 }
@@ -98,7 +102,10 @@ type Live struct {
 	OnFailure      Policy
 	AttemptTimeout time.Duration
 	Retry          Retry
-	Requires       []Label
+	Requires       []Requirement
+	MaxCost        Micros
+	FairnessKey    string
+	ConcurrencyKey string
 	Status         Status
 	Grant          Grant // zero unless RUNNING
 }
@@ -126,8 +133,11 @@ type Attempt struct {
 	Reported bool      // a report of it was recorded, accepted or not
 	Digest   Digest    // of that report's content
 	Failure  Failure   // outcome FAILED, LOST
-	Cost     Micros    // what it cost, if HasCost
+	Cost     Micros    // what its agent says that it cost, if HasCost
 	HasCost  bool
+	Reserved Micros // set aside for it while it ran
+	Spent    Micros // what it settled at: provisional until Settled
+	Settled  bool   // by a report, once and for all
 }
 
 // Terminal is the record of a task in a terminal state.
@@ -163,11 +173,14 @@ type Counts struct {
 	Pruned    int64
 }
 
-// QueueRecord is a queue as stored: its settings and its counts.
+// QueueRecord is a queue as stored: its settings, its counts and its spend.
 type QueueRecord struct { //nolint:revive // one of the records, and a Queue is not what it is
-	Name   string
-	Paused bool
-	Counts Counts
+	Name     string
+	Paused   bool
+	Counts   Counts
+	Settings Settings
+	Version  uint64 // rises with each change of Paused and Settings
+	Spend    PeriodSpend
 }
 
 // Event is one entry of the coordinator's ordered history.
@@ -184,6 +197,8 @@ type Event struct {
 	Reason   string // text for people
 	End      EndReason
 	Class    Class
+	Cost     Micros // what the attempt settled at, if HasCost
+	HasCost  bool
 }
 
 // Head is the ledger's own state as of a batch.
@@ -207,7 +222,8 @@ type Batch struct {
 	DropTerminal  []Serial // retried
 	Attempts      []AttemptRecord
 	Queues        []QueueRecord
-	Events        []Event // one packed record
+	Spends        []SpendRecord // absolute values, each row once
+	Events        []Event       // one packed record
 	Prune         []Pruned
 	Deferred      []Serial // terminal tasks due for pruning that still have live dependents
 	PruneEventsTo int64    // drop events up to this sequence; 0: none
@@ -222,7 +238,7 @@ func (b *Batch) reset() {
 	*b = Batch{
 		Specs: emptied(b.Specs), Live: emptied(b.Live), DropLive: emptied(b.DropLive), Terminal: emptied(b.Terminal),
 		DropTerminal: emptied(b.DropTerminal), Attempts: emptied(b.Attempts), Queues: emptied(b.Queues),
-		Events: emptied(b.Events), Prune: emptied(b.Prune), Deferred: emptied(b.Deferred),
+		Spends: emptied(b.Spends), Events: emptied(b.Events), Prune: emptied(b.Prune), Deferred: emptied(b.Deferred),
 	}
 }
 

@@ -75,7 +75,19 @@ func (k refTaker) fits(s *Spec) bool {
 	if len(queues) > 0 && !slices.Contains(queues, s.Queue) {
 		return false
 	}
-	return !slices.ContainsFunc(s.Requires, func(l Label) bool { return !slices.Contains(labels, l) })
+	return !slices.ContainsFunc(s.Requires, func(q Requirement) bool {
+		at := slices.IndexFunc(labels, func(l Label) bool { return l.Key == q.Key })
+		switch has := at >= 0 && slices.Contains(q.Values, labels[max(at, 0)].Value); q.Op {
+		case In:
+			return !has
+		case NotIn:
+			return has
+		case Exists:
+			return at < 0
+		default:
+			return at >= 0
+		}
+	})
 }
 
 // takers is all that want work now (L11).

@@ -145,7 +145,7 @@ func (m *Machine) checkRoom(tasks []Spec, existed []bool, fresh int) error {
 		if _, ok := m.lineByName[tasks[i].Queue]; !ok && !existed[i] {
 			queues[tasks[i].Queue] = true
 		}
-		if k := labelKey(tasks[i].Requires); m.labelSets[k] == 0 && !existed[i] {
+		if k := requirementKey(tasks[i].Requires); m.labelSets[k] == 0 && !existed[i] {
 			sets[k] = true
 		}
 	}
@@ -199,7 +199,7 @@ func (m *Machine) create(s *Spec) uint32 {
 }
 
 // fill puts a task where its spec says it belongs.
-func (m *Machine) fill(t *task, queue string, priority int32, requires []Label, tm terms) {
+func (m *Machine) fill(t *task, queue string, priority int32, requires []Requirement, tm terms) {
 	if _, ok := m.lineByName[queue]; !ok {
 		m.touchLine(m.line(queue))
 		m.emit(nil, Event{Kind: EventQueueChanged, Queue: queue, Reason: "made by the first task submitted to it"})

@@ -41,6 +41,19 @@ type QueueView struct { //nolint:revive // one of the views, beside AgentView an
 	Paused      bool
 	Counts      Counts
 	OldestReady time.Duration // age of the oldest READY task, 0 if none
+	Settings    Settings
+	Version     uint64
+	Running     int64
+	Spend       SpendView
+	RateTokens  float64 // grants that Rate allows at once; 0 without a rate
+}
+
+// SpendView is a queue's spend in its budget's present period.
+type SpendView struct {
+	Start, End Instant // 0: PeriodTotal
+	Settled    Micros
+	Reserved   Micros // by attempts that were granted in this period and run
+	Overrun    Micros
 }
 
 // Why is one reason why a task is not running.
@@ -50,4 +63,7 @@ type Why struct {
 	Tasks   []string
 	Serials []Serial // tasks that only the ledger knows by id
 	Until   Instant
+	// Position is the number of READY tasks of its queue that come first, where that is cheap to
+	// tell (NO_FREE_AGENT); 0: none, or not told.
+	Position int32
 }

@@ -76,6 +76,25 @@ func (w words) labels(name string) []Label {
 	return ls
 }
 
+// requirements are written k:v, k:v|w, k!:v|w, k and !k.
+func (w words) requirements(name string) []Requirement {
+	var rs []Requirement
+	for _, t := range w.list(name) {
+		k, v, valued := strings.Cut(t, ":")
+		r := Requirement{Key: k, Op: Exists}
+		switch {
+		case valued && strings.HasSuffix(k, "!"):
+			r = Requirement{strings.TrimSuffix(k, "!"), NotIn, strings.Split(v, "|")}
+		case valued:
+			r = Requirement{k, In, strings.Split(v, "|")}
+		case strings.HasPrefix(k, "!"):
+			r = Requirement{Key: k[1:], Op: Absent}
+		}
+		rs = append(rs, r)
+	}
+	return Canonical(rs)
+}
+
 func (w words) lease(text string) LeaseRef {
 	id, n, ok := strings.Cut(text, "#")
 	attempt, err := strconv.Atoi(n)
@@ -112,7 +131,7 @@ func (w words) spec() Spec {
 	s := Spec{
 		Queue: w.opt("queue", DefaultQueue), Priority: int32(w.number("priority", 0)),
 		OnFailure: policies[w.opt("policy", "cancel")], NotBefore: w.instant("not_before"), ExpireTime: w.instant("expire"),
-		AttemptTimeout: w.dur("timeout", "120s"), Requires: w.labels("requires"),
+		AttemptTimeout: w.dur("timeout", "120s"), Requires: w.requirements("requires"),
 		Retry: Retry{
 			MaxAttempts: int32(w.number("attempts", 3)), InitialBackoff: w.dur("backoff", "1s"),
 			MaxBackoff: w.dur("max_backoff", "60s"), Unknown: unknown[w.opt("unknown", "unset")],
