@@ -28,9 +28,11 @@ type addCmd struct {
 	Priority            int32             `placeholder:"POINTS" help:"-100 to 100; a point is worth a head start of a minute (0). Give a negative one as --priority=-5."`
 	Param               []string          `sep:"none" placeholder:"KEY=VALUE" help:"Parameter for the API, as model=small; a value that is JSON is passed on as such. May be repeated (none)."`
 	Label               map[string]string `mapsep:"," placeholder:"KEY=VALUE" help:"Label of the task. May be repeated (none)."`
-	Require             []string          `placeholder:"KEY=VALUE" help:"Label that an agent must have to get the task. May be repeated (none)."`
+	Require             []string          `sep:"none" placeholder:"EXPRESSION" help:"What an agent's labels must meet to get the task: gpu=true, gpu!=true, region in (eu,us), region notin (eu), gpu, !spot. May be repeated (none)."`
+	FairnessKey         string            `placeholder:"KEY" help:"Whose task it is: the key with the fewest tasks running goes first (none)."`
+	ConcurrencyKey      string            `placeholder:"KEY" help:"No more tasks with this key run at once than the queue lets (none)."`
 	MinBudget           *float64          `placeholder:"USD" help:"Least that an attempt should spend, in US dollars (0.05)."`
-	MaxBudget           *float64          `placeholder:"USD" help:"Most that an attempt may spend, in US dollars (0.10)."`
+	MaxBudget           *float64          `aliases:"budget" placeholder:"USD" help:"Most that an attempt may spend, in US dollars; reserved in the queue's budget while it runs. Also --budget (0.10)."`
 	Intensity           string            `placeholder:"LEVEL" help:"How hard the API should try: low, medium or high (medium)."`
 	MaxAttempts         int32             `placeholder:"N" help:"Failed attempts after which the task has failed, 1 to 100 (3)."`
 	UnknownOutcome      string            `placeholder:"POLICY" help:"When nobody knows whether the API did the work: fail or retry (a timeout fails, a lost lease is retried)."`
@@ -66,6 +68,8 @@ func (c *addCmd) Run(a *app) error {
 		Parameters:          c.Param,
 		Labels:              c.Label,
 		Requires:            c.Require,
+		FairnessKey:         c.FairnessKey,
+		ConcurrencyKey:      c.ConcurrencyKey,
 		MinUSD:              c.MinBudget,
 		MaxUSD:              c.MaxBudget,
 		Intensity:           c.Intensity,

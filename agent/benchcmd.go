@@ -166,9 +166,9 @@ type latencyCmd struct {
 	measured
 	timing
 	sized
-	Rate   int `default:"100" placeholder:"NUMBER" help:"Tasks a second, 1 to 10000 (${default})."`
-	Agents int `default:"1" placeholder:"NUMBER" help:"Sessions, each on a connection of its own (${default})."`
-	Slots  int `default:"100" placeholder:"NUMBER" help:"Tasks that each agent runs at once, 1 to 10000 (${default})."`
+	PerSecond int `default:"100" placeholder:"NUMBER" help:"Tasks a second, 1 to 10000 (${default})."`
+	Agents    int `default:"1" placeholder:"NUMBER" help:"Sessions, each on a connection of its own (${default})."`
+	Slots     int `default:"100" placeholder:"NUMBER" help:"Tasks that each agent runs at once, 1 to 10000 (${default})."`
 }
 
 // Run measures and tells.
@@ -178,11 +178,11 @@ func (c *latencyCmd) Run(a *app) error {
 	if err := load.Check(); err != nil {
 		return err
 	}
-	if c.Rate < 1 || c.Rate > 10_000 {
-		return fmt.Errorf("rate %d is out of bounds; give 1 to 10000", c.Rate)
+	if c.PerSecond < 1 || c.PerSecond > 10_000 {
+		return fmt.Errorf("per-second %d is out of bounds; give 1 to 10000", c.PerSecond)
 	}
 	return c.one(a, c.timing, false, func(ctx context.Context, b *bench.Bench) (bench.Result, error) {
-		return b.Latency(ctx, load, c.Rate)
+		return b.Latency(ctx, load, c.PerSecond)
 	})
 }
 

@@ -11,7 +11,7 @@ import (
 type chosen struct {
 	IDs []string `arg:"" optional:"" name:"id" help:"Ids of the tasks; or none, and a filter."`
 	filterFlags
-	Yes bool `help:"With a filter: do it. Without, the tasks are only counted (off)."`
+	Yes bool `help:"With a filter: do it without asking. Without, the tasks are counted, and a terminal is asked (off)."`
 }
 
 // Validate refuses what leaves open which tasks are meant.

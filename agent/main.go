@@ -4,7 +4,8 @@
 // # Commands
 //
 // Without a command it runs tasks: `stint-agent` and `stint-agent 5` are `stint-agent run` and `stint-agent run 5`. All
-// others speak to a coordinator and end: add, get, list, status, wait, explain, watch, cancel, retry, agents, drain, queue.
+// others speak to a coordinator and end: add, get, list, status, wait, explain, watch, cancel, retry, agents, drain, queue,
+// spend.
 // sandbox serves a stand-in for the API that tasks run against; bench measures a coordinator; version tells the version.
 //
 // # What is always true
@@ -46,7 +47,7 @@ type cli struct {
 	Add     addCmd     `cmd:"" help:"Submit a task."`
 	Get     getCmd     `cmd:"" help:"Show everything known of a task."`
 	List    listCmd    `cmd:"" help:"List tasks, newest first."`
-	Status  statusCmd  `cmd:"" help:"Show counts by state, failed tasks with their errors, and live leases."`
+	Status  statusCmd  `cmd:"" help:"Show counts by state, queues that are held, failed tasks with their errors, and live leases."`
 	Wait    waitCmd    `cmd:"" help:"Wait until tasks have ended. Exits with 1 if one did not complete."`
 	Explain explainCmd `cmd:"" help:"Say why a task is not running."`
 	Watch   watchCmd   `cmd:"" help:"Show events as they happen, until interrupted."`
@@ -54,7 +55,8 @@ type cli struct {
 	Retry   retryCmd   `cmd:"" help:"Run ended tasks again, by id or by filter."`
 	Agents  agentsCmd  `cmd:"" help:"List the agents that are connected or hold leases."`
 	Drain   drainCmd   `cmd:"" help:"Tell an agent to take no more work, finish what it has and end."`
-	Queue   queueCmd   `cmd:"" help:"List, show, pause and resume queues."`
+	Queue   queueCmd   `cmd:"" help:"List, show, set, pause and resume queues."`
+	Spend   spendCmd   `cmd:"" help:"Show what attempts have cost, by queue, agent or fairness key."`
 	Sandbox sandboxCmd `cmd:"" help:"Serve a stand-in for the API that tasks run against. There is no model behind it."`
 	Bench   benchCmd   `cmd:"" help:"Measure a coordinator: rates, latencies, memory, restarts."`
 	Version versionCmd `cmd:"" help:"Print the version."`

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -63,6 +64,10 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"retry", "a", "--queue", "q"}, []string{"both given", "STINT_QUEUE"}},
 		{[]string{"status", "--follow"}, []string{"--follow", "give --watch too"}},
 		{[]string{"queue"}, []string{"Usage: stint-agent queue", "list", "pause"}},
+		{[]string{"queue", "set"}, []string{"Usage: stint-agent queue set", `expected "<queue>"`}},
+		{[]string{"queue", "set", "q", "--max-running", "many"}, []string{"--max-running", `"many"`}},
+		{[]string{"queue", "set", "q", "--retry-max-backoff", "long"}, []string{"--retry-max-backoff", `"long"`}},
+		{[]string{"spend", "--by", "week"}, []string{"--by", `"week"`, `"queue","agent","key"`}},
 		{[]string{"watch", "--from", "start"}, []string{"--from", `"start"`}},
 		{[]string{"sandbox", "--latency", "slow"}, []string{"--latency", `"slow"`}},
 	} {
@@ -117,6 +122,10 @@ func TestFailuresExitOne(t *testing.T) {
 		{[]string{"queue", "show", "q"}, none},
 		{[]string{"queue", "pause", "q"}, none},
 		{[]string{"queue", "resume", "q"}, none},
+		{[]string{"queue", "set", "q", "--weight", "2"}, none},
+		{[]string{"queue", "set", "q", "--no-strict-fencing"}, none},
+		{[]string{"spend"}, none},
+		{[]string{"spend", "q", "--by", "key"}, none},
 	} {
 		t.Run(fmt.Sprint(tc.line), func(t *testing.T) {
 			code, stdout, stderr := runLine("text", append(tc.line, "--coordinator", address)...)
@@ -243,5 +252,48 @@ func TestAddWords(t *testing.T) {
 	}
 	if got := splitIDs(" a, b,,c "); !reflect.DeepEqual(got, []string{"a", "b", "c"}) {
 		t.Errorf("got %q", got)
+	}
+}
+
+// Settings that aren't given are told from those that are zero; an expression may have commas.
+func TestSettingsThatAreGiven(t *testing.T) {
+	c := &cli{}
+	parser, err := kong.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse(strings.Fields("queue set q --max-running 0 --no-strict-fencing --retry-max-backoff 0s")); err != nil {
+		t.Fatal(err)
+	}
+	set := c.Queue.Set
+	if set.MaxRunning == nil || *set.MaxRunning != 0 || set.StrictFencing == nil || *set.StrictFencing || set.RetryMaxBackoff == nil ||
+		set.MaxPerKey != nil || set.Weight != nil || set.RetryInitialBackoff != nil {
+		t.Errorf("got %+v", set)
+	}
+	if _, err := parser.Parse([]string{"add", "a", "do", "--require", "region in (eu,us)", "--require", "!spot", "--budget", "0.5"}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"region in (eu,us)", "!spot"}; !reflect.DeepEqual(c.Add.Require, want) || c.Add.MaxBudget == nil || *c.Add.MaxBudget != 0.5 {
+		t.Errorf("got %+v", c.Add)
+	}
+}
+
+// Only a yes is a yes; an interrupt ends the wait for an answer.
+func TestAsk(t *testing.T) {
+	for said, want := range map[string]bool{"y\n": true, "Yes \n": true, "yes": true, "n\n": false, "\n": false, "": false, "yeah\n": false} {
+		var out bytes.Buffer
+		if got, err := ask(t.Context(), strings.NewReader(said), &out, "cancel 3?"); err != nil || got != want || out.String() != "cancel 3? [y/N] " {
+			t.Errorf("%q: got %v, %v after %q", said, got, err, out.String())
+		}
+	}
+	silent, end := net.Pipe()
+	defer func() { _, _ = silent.Close(), end.Close() }()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if got, err := ask(ctx, silent, &bytes.Buffer{}, "cancel 3?"); got || !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: got %v, %v", got, err)
+	}
+	if asker(&app{stdin: strings.NewReader("y"), stderr: &bytes.Buffer{}}) != nil {
+		t.Error("somebody is asked where there is no terminal")
 	}
 }

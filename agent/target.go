@@ -32,6 +32,7 @@ func (t target) do(a *app, verb func(context.Context, *client.Client) error) (er
 		Notes:       a.stderr,
 		JSON:        t.Output == "json",
 		Width:       terminalWidth(a.stdout),
+		Ask:         asker(a),
 	}))
 }
 

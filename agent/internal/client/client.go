@@ -31,6 +31,8 @@ type Options struct {
 	Out, Notes io.Writer
 	// JSON asks for JSON lines in place of tables.
 	JSON bool
+	// Ask puts a question that is answered with yes or no to the person at the terminal; nil: there is nobody to ask.
+	Ask func(ctx context.Context, question string) (yes bool, err error)
 	// Width answers how many columns the terminal behind Out has; nil if Out is no terminal, and then nothing is redrawn.
 	Width func() int
 	// Now is the wall clock; nil: time.Now.

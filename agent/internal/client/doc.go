@@ -1,13 +1,14 @@
 // Package client is the people's half of the agent program: the calls behind add, get, list, status, cancel, retry,
-// watch, wait, explain, agents, drain and queue, and how their answers look.
+// watch, wait, explain, agents, drain, queue and spend, and how their answers look.
 //
 // # Words
 //
 //   - A verb is one method of Client. It makes its calls, writes its answer to Options.Out and returns.
 //   - A note is a remark for the person at the terminal (already existed, connection lost, trying again). Notes go to
 //     Options.Notes, so that Out holds answers alone and can be piped.
-//   - A change by filter is a cancel or retry of all tasks that a Filter selects. It is counted first and done only when
-//     confirmed.
+//   - A change by filter is a cancel or retry of all tasks that a Filter selects, however many. It is counted first and
+//     done only when confirmed.
+//   - A held queue is one that has tasks which an agent could run, and grants none: paused, at a limit, out of money.
 //
 // # What is always true
 //

@@ -19,11 +19,12 @@ func (c *Client) Explain(ctx context.Context, id string) error {
 	if err := c.out.text(id + " is " + bare(statePrefix, resp.GetState()) + "\n\n"); err != nil {
 		return err
 	}
-	rows := [][]string{{"CAUSE", "UNTIL", "WAITS FOR", "MESSAGE"}}
+	rows := [][]string{{"CAUSE", "UNTIL", "AHEAD", "WAITS FOR", "MESSAGE"}}
 	for _, r := range resp.GetReasons() {
 		rows = append(rows, []string{
 			bare(codePrefix, r.GetCode()),
 			clock(r.GetUntil()),
+			numberText(r.GetPosition()),
 			cell(strings.Join(r.GetTaskIds(), ", ")),
 			oneLine(r.GetMessage()),
 		})

@@ -116,6 +116,7 @@ var remedies = map[string]string{
 	"TASK_NOT_FOUND":  "stint-agent list shows the tasks there are",
 	"QUEUE_NOT_FOUND": "stint-agent queue list shows the queues there are",
 	"AGENT_NOT_FOUND": "stint-agent agents shows the agents there are",
+	"ETAG_MISMATCH":   "stint-agent queue show tells its settings and its etag now",
 	"SHUTTING_DOWN":   "try again, or give another address with --coordinator",
 }
 

@@ -56,7 +56,9 @@ func specRows(t *stintv1.Task) [][]string {
 		{"Intensity", bare(intensityPrefix, t.GetIntensity())},
 		{"Priority", numberText(t.GetPriority())},
 		{"Labels", labelText(t.GetLabels())},
-		{"Requires", strings.Join(t.GetRequires(), ", ")},
+		{"Requires", strings.Join(t.GetRequires(), "; ")},
+		{"Fairness key", oneLine(t.GetFairnessKey())},
+		{"Concurrency key", oneLine(t.GetConcurrencyKey())},
 		{"Not before", clock(t.GetNotBefore())},
 		{"Expires", clock(t.GetExpireTime())},
 		{"Attempt timeout", span(t.GetAttemptTimeout())},
@@ -74,7 +76,8 @@ func statusRows(s *stintv1.TaskStatus) [][]string {
 		{"Failures counted", numberText(s.GetCountedFailures())},
 		{"Leases lost", numberText(s.GetLostLeases())},
 	}
-	rows = append(rows, []string{"Failure", failureLine(s.GetFailure())})
+	rows = append(rows, []string{"Spent USD", amountText(s.GetSpentUsd())}, []string{"Reserved USD", amountText(s.GetReservedUsd())},
+		[]string{"Failure", failureLine(s.GetFailure())})
 	if l := s.GetLease(); l != nil {
 		rows = append(rows, []string{"Lease", oneLine(fmt.Sprintf("attempt %d on %s until %s%s",
 			l.GetAttempt(), l.GetAgentId(), clock(l.GetExpireTime()), progressText(l)))})
@@ -156,6 +159,14 @@ func usd(amount *float64) string {
 		return ""
 	}
 	return strconv.FormatFloat(*amount, 'f', -1, 64)
+}
+
+// amountText is "" for 0, where nothing was paid.
+func amountText(amount float64) string {
+	if amount == 0 {
+		return ""
+	}
+	return usd(&amount)
 }
 
 // numberText is "" for 0, which stands for unset.

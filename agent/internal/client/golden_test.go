@@ -73,10 +73,30 @@ var verbs = []struct {
 	},
 	{
 		"status", map[string][]reply{
-			"GetStatus": {ok(standing(&stintv1.TaskCounts{Submitted: 30, Running: 3, Completed: 20, Failed: 5, Pruned: 2}))},
+			"GetStatus":  {ok(standing(&stintv1.TaskCounts{Submitted: 30, Running: 3, Completed: 20, Failed: 5, Pruned: 2}))},
+			"ListQueues": {ok(&stintv1.ListQueuesResponse{Queues: []*stintv1.Queue{line(false), {Name: "empty"}}})},
 			"ListTasks": {
 				ok(&stintv1.ListTasksResponse{Tasks: []*stintv1.Task{failed()}}),
 				ok(&stintv1.ListTasksResponse{Tasks: []*stintv1.Task{running()}}),
+			},
+		},
+		func(ctx context.Context, c *Client) error { return c.Status(ctx) },
+	},
+	{
+		"status-held", map[string][]reply{
+			"GetStatus": {ok(standing(&stintv1.TaskCounts{Submitted: 30, Ready: 30}))},
+			"ListQueues": {
+				ok(&stintv1.ListQueuesResponse{Queues: []*stintv1.Queue{limited("exhausted"), limited("head"), limited("fits")}, NextPageToken: "2"}),
+				ok(&stintv1.ListQueuesResponse{Queues: []*stintv1.Queue{limited("paused"), limited("full"), limited("slow"), limited("idle"), line(false)}}),
+			},
+			"ListTasks": {
+				ok(&stintv1.ListTasksResponse{Tasks: []*stintv1.Task{ready("waits")}}),
+				ok(&stintv1.ListTasksResponse{Tasks: []*stintv1.Task{ready("next")}}),
+				ok(&stintv1.ListTasksResponse{}),
+			},
+			"ExplainTask": {
+				ok(explained(stintv1.ExplanationCode_EXPLANATION_CODE_BUDGET)),
+				ok(explained(stintv1.ExplanationCode_EXPLANATION_CODE_NO_FREE_AGENT)),
 			},
 		},
 		func(ctx context.Context, c *Client) error { return c.Status(ctx) },
@@ -105,13 +125,17 @@ var verbs = []struct {
 		},
 	},
 	{
-		"retry-matching", map[string][]reply{"RetryTasks": {ok(&stintv1.RetryTasksResponse{Matched: 7, Changed: 7})}},
+		"retry-matching", map[string][]reply{"RetryTasks": {
+			ok(&stintv1.RetryTasksResponse{Matched: 8, Changed: 7}),
+			ok(&stintv1.RetryTasksResponse{Matched: 7, Changed: 7}),
+		}},
 		func(ctx context.Context, c *Client) error {
 			return c.RetryMatching(ctx, Filter{States: []string{"failed"}}, "", true)
 		},
 	},
 	{
 		"cancel-broken-off", map[string][]reply{"CancelTasks": {
+			ok(&stintv1.CancelTasksResponse{Matched: 1001, Changed: 991}),
 			ok(&stintv1.CancelTasksResponse{Matched: 1000, Changed: 990, NextPageToken: "2"}),
 			fails(status.Error(codes.Unavailable, "error reading from server: EOF")),
 		}},
@@ -123,6 +147,19 @@ var verbs = []struct {
 			Reasons: []*stintv1.Explanation{
 				{Code: stintv1.ExplanationCode_EXPLANATION_CODE_BLOCKED, Message: "waits for 2 tasks", TaskIds: []string{"rivers", "later"}},
 				{Code: stintv1.ExplanationCode_EXPLANATION_CODE_NOT_BEFORE, Message: "not before its time", Until: at(3600e9)},
+			},
+		})}},
+		func(ctx context.Context, c *Client) error { return c.Explain(ctx, "child") },
+	},
+	{
+		"explain-limits", map[string][]reply{"ExplainTask": {ok(&stintv1.ExplainTaskResponse{
+			State: stintv1.TaskState_TASK_STATE_READY,
+			Reasons: []*stintv1.Explanation{
+				{Code: stintv1.ExplanationCode_EXPLANATION_CODE_QUEUE_LIMIT, Message: "5 of 5 run", Position: 3},
+				{Code: stintv1.ExplanationCode_EXPLANATION_CODE_RATE_LIMIT, Message: "the rate is used up", Until: at(2e9)},
+				{Code: stintv1.ExplanationCode_EXPLANATION_CODE_BUDGET, Message: "0.05 USD are left", Until: at(3600e9)},
+				{Code: stintv1.ExplanationCode_EXPLANATION_CODE_CONCURRENCY_KEY, Message: "1 of 1 of key \"acme\" runs"},
+				{Code: stintv1.ExplanationCode_EXPLANATION_CODE_NO_MATCHING_AGENT, Message: "no agent has region in (eu,us)"},
 			},
 		})}},
 		func(ctx context.Context, c *Client) error { return c.Explain(ctx, "child") },
@@ -145,6 +182,65 @@ var verbs = []struct {
 	{
 		"queue", map[string][]reply{"GetQueue": {ok(&stintv1.GetQueueResponse{Queue: line(false)})}},
 		func(ctx context.Context, c *Client) error { return c.Queue(ctx, "default") },
+	},
+	{
+		"queue-limited", map[string][]reply{"GetQueue": {ok(&stintv1.GetQueueResponse{Queue: limited("exhausted")})}},
+		func(ctx context.Context, c *Client) error { return c.Queue(ctx, "exhausted") },
+	},
+	{
+		"queue-set", map[string][]reply{
+			"GetQueue":    {ok(&stintv1.GetQueueResponse{Queue: line(false)})},
+			"UpdateQueue": {ok(&stintv1.UpdateQueueResponse{Queue: limited("default")})},
+		},
+		func(ctx context.Context, c *Client) error {
+			return c.SetQueue(ctx, "default", QueueSettings{MaxRunning: ptr[int32](5), Rate: "10/s", Budget: "20", Period: "day"})
+		},
+	},
+	{
+		"queue-set-new", map[string][]reply{
+			"GetQueue":    {fails(refusal(codes.NotFound, "QUEUE_NOT_FOUND", `queue "new" does not exist`))},
+			"UpdateQueue": {ok(&stintv1.UpdateQueueResponse{Queue: &stintv1.Queue{Name: "new", Weight: 3}})},
+		},
+		func(ctx context.Context, c *Client) error {
+			return c.SetQueue(ctx, "new", QueueSettings{Weight: ptr[int32](3)})
+		},
+	},
+	{
+		"queue-set-same", map[string][]reply{
+			"GetQueue":    {ok(&stintv1.GetQueueResponse{Queue: line(false)})},
+			"UpdateQueue": {ok(&stintv1.UpdateQueueResponse{Queue: line(false)})},
+		},
+		func(ctx context.Context, c *Client) error {
+			return c.SetQueue(ctx, "default", QueueSettings{Weight: ptr[int32](1)})
+		},
+	},
+	{
+		"queue-set-stale", map[string][]reply{
+			"GetQueue":    {ok(&stintv1.GetQueueResponse{Queue: line(false)})},
+			"UpdateQueue": {fails(refusal(codes.Aborted, "ETAG_MISMATCH", `queue "default" was changed meanwhile`))},
+		},
+		func(ctx context.Context, c *Client) error {
+			return c.SetQueue(ctx, "default", QueueSettings{Weight: ptr[int32](2), Etag: "old"})
+		},
+	},
+	{
+		"spend", map[string][]reply{"GetSpend": {
+			ok(&stintv1.GetSpendResponse{Spend: []*stintv1.Spend{{Queue: "a", SpentUsd: 1.25, Attempts: 12}}, NextPageToken: "2"}),
+			ok(&stintv1.GetSpendResponse{Spend: []*stintv1.Spend{{Queue: "b", Attempts: 1}}}),
+		}},
+		func(ctx context.Context, c *Client) error { return c.Spend(ctx, "", "queue") },
+	},
+	{
+		"spend-agent", map[string][]reply{"GetSpend": {ok(&stintv1.GetSpendResponse{
+			Spend: []*stintv1.Spend{{Queue: "a", AgentId: "worker_0a", SpentUsd: 0.1, Attempts: 2}},
+		})}},
+		func(ctx context.Context, c *Client) error { return c.Spend(ctx, "a", "agent") },
+	},
+	{
+		"spend-key", map[string][]reply{"GetSpend": {ok(&stintv1.GetSpendResponse{
+			Spend: []*stintv1.Spend{{Queue: "a", SpentUsd: 0.1, Attempts: 2}, {Queue: "a", FairnessKey: "acme", SpentUsd: 0.000001, Attempts: 1}},
+		})}},
+		func(ctx context.Context, c *Client) error { return c.Spend(ctx, "a", "key") },
 	},
 	{
 		"pause", map[string][]reply{"PauseQueue": {ok(&stintv1.PauseQueueResponse{Queue: line(true)})}},

@@ -24,6 +24,8 @@ const (
 	intensityPrefix   = "INTENSITY_"
 	dependencyPrefix  = "ON_DEPENDENCY_FAILURE_"
 	unknownPrefix     = "UNKNOWN_OUTCOME_"
+	periodPrefix      = "BUDGET_PERIOD_"
+	spendGroupPrefix  = "SPEND_GROUP_"
 	unspecifiedSuffix = "UNSPECIFIED"
 )
 

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
@@ -9,26 +10,47 @@ import (
 
 // Queues shows all queues by name.
 func (c *Client) Queues(ctx context.Context) error {
-	req := &stintv1.ListQueuesRequest{PageSize: pageSize}
-	var queues []*stintv1.Queue
-	for more := true; more; more = req.GetPageToken() != "" {
-		resp, err := call(ctx, c, "list queues", c.queues.ListQueues, req)
-		if err != nil {
-			return err
-		}
-		queues = append(queues, resp.GetQueues()...)
-		req.PageToken = resp.GetNextPageToken()
+	queues, err := c.allQueues(ctx)
+	if err != nil {
+		return err
 	}
 	return show(c.out, queueLayout, queues...)
 }
 
-// Queue shows one queue.
+func (c *Client) allQueues(ctx context.Context) ([]*stintv1.Queue, error) {
+	req := &stintv1.ListQueuesRequest{PageSize: pageSize}
+	var queues []*stintv1.Queue
+	for {
+		resp, err := call(ctx, c, "list queues", c.queues.ListQueues, req)
+		if err != nil {
+			return nil, err
+		}
+		queues = append(queues, resp.GetQueues()...)
+		if req.PageToken = resp.GetNextPageToken(); req.PageToken == "" {
+			return queues, nil
+		}
+	}
+}
+
+// Queue shows one queue: its settings, its counts, and what is left of its limits.
 func (c *Client) Queue(ctx context.Context, name string) error {
-	resp, err := call(ctx, c, "show queue "+name, c.queues.GetQueue, &stintv1.GetQueueRequest{Queue: name})
+	q, err := c.queue(ctx, name)
 	if err != nil {
 		return err
 	}
-	return show(c.out, queueLayout, resp.GetQueue())
+	if c.out.json {
+		return c.out.message(q)
+	}
+	rows := append([][]string{{"Queue", q.GetName()}, {"Paused", yesNo(q.GetPaused())}}, settingRows(q)...)
+	if err := c.out.table(append(rows, standRows(q)...)...); err != nil {
+		return err
+	}
+	return c.out.table(countRows(q.GetStatus().GetCounts())...)
+}
+
+func (c *Client) queue(ctx context.Context, name string) (*stintv1.Queue, error) {
+	resp, err := call(ctx, c, "show queue "+name, c.queues.GetQueue, &stintv1.GetQueueRequest{Queue: name})
+	return resp.GetQueue(), err
 }
 
 // Pause stops the grants of a queue until Resume, and shows the queue. What runs goes on.
@@ -50,22 +72,30 @@ func (c *Client) Resume(ctx context.Context, name string) error {
 }
 
 var queueLayout = layout[*stintv1.Queue]{
-	header: []string{"QUEUE", "PAUSED", "BLOCKED", "SCHEDULED", "READY", "RUNNING", "COMPLETED", "FAILED", "OTHER ENDS", "OLDEST READY"},
-	row:    queueRow,
+	header: []string{"QUEUE", "PAUSED", "BLOCKED", "SCHEDULED", "READY", "RUNNING", "COMPLETED", "FAILED", "OTHER ENDS", "OLDEST READY",
+		"WEIGHT", "SPENT USD", "BUDGET"},
+	row: queueRow,
 }
 
 func queueRow(q *stintv1.Queue) []string {
-	paused := "no"
-	if q.GetPaused() {
-		paused = "yes"
-	}
 	n := q.GetStatus().GetCounts()
-	row := []string{q.GetName(), paused}
+	row := []string{q.GetName(), yesNo(q.GetPaused())}
 	for _, count := range []int64{
 		n.GetBlocked(), n.GetScheduled(), n.GetReady(), n.GetRunning(), n.GetCompleted(), n.GetFailed(),
 		n.GetCancelled() + n.GetExpired() + n.GetQuarantined(),
 	} {
 		row = append(row, strconv.FormatInt(count, 10))
 	}
-	return append(row, span(q.GetStatus().GetOldestReadyAge()))
+	if q.GetMaxRunning() > 0 {
+		row[5] = fmt.Sprintf("%d/%d", n.GetRunning(), q.GetMaxRunning())
+	}
+	return append(row, span(q.GetStatus().GetOldestReadyAge()), numberText(q.GetWeight()),
+		amountText(q.GetStatus().GetSpentUsd()), queueBudgetText(q.GetBudget()))
+}
+
+func yesNo(is bool) string {
+	if is {
+		return "yes"
+	}
+	return "no"
 }

@@ -29,10 +29,12 @@ func completed() *stintv1.Task {
 		Budget:     &stintv1.Budget{MinUsd: ptr(0.05), MaxUsd: ptr(0.1)},
 		Intensity:  stintv1.Intensity_INTENSITY_MEDIUM, OnDependencyFailure: stintv1.OnDependencyFailure_ON_DEPENDENCY_FAILURE_CANCEL,
 		AttemptTimeout: durationpb.New(2 * time.Minute), Retry: &stintv1.RetryPolicy{MaxAttempts: 3},
-		Labels: map[string]string{"team": "maps", "kind": "list"}, Requires: []string{"gpu=true"},
+		Labels: map[string]string{"team": "maps", "kind": "list"}, Requires: []string{"gpu=true", "region in (eu,us)"},
+		FairnessKey: "acme", ConcurrencyKey: "acme/maps",
 		Status: &stintv1.TaskStatus{
 			State: stintv1.TaskState_TASK_STATE_COMPLETED, Run: 1,
 			CreateTime: at(0), ReadyTime: at(0), StartTime: at(time.Second), FinishTime: at(40 * time.Second), LostLeases: 1,
+			SpentUsd: 0.1125,
 			Attempts: []*stintv1.Attempt{
 				{Attempt: 1, Run: 1, AgentId: "worker_0a", StartTime: at(time.Second), FinishTime: at(31 * time.Second),
 					Outcome: stintv1.AttemptOutcome_ATTEMPT_OUTCOME_LOST,
@@ -66,7 +68,8 @@ func running() *stintv1.Task {
 			State: stintv1.TaskState_TASK_STATE_RUNNING, Run: 1, CreateTime: at(0), ReadyTime: at(0), StartTime: at(0),
 			Attempts: []*stintv1.Attempt{{Attempt: 1, Run: 1, AgentId: "worker_0a", StartTime: at(0),
 				Outcome: stintv1.AttemptOutcome_ATTEMPT_OUTCOME_RUNNING}},
-			Lease: &stintv1.CurrentLease{AgentId: "worker_0a", Attempt: 1, ExpireTime: at(30 * time.Second), Progress: ptr(0.5), Message: "half"},
+			ReservedUsd: 0.1,
+			Lease:       &stintv1.CurrentLease{AgentId: "worker_0a", Attempt: 1, ExpireTime: at(30 * time.Second), Progress: ptr(0.5), Message: "half"},
 		},
 	}
 }
@@ -107,12 +110,44 @@ func line(paused bool) *stintv1.Queue {
 	}}
 }
 
+// limited is a queue in the state that its name says.
+func limited(name string) *stintv1.Queue {
+	q := line(name == "paused")
+	q.Name, q.Weight, q.Etag = name, 3, "7"
+	q.Status.Running = 1
+	switch name {
+	case "full":
+		q.MaxRunning = 1
+	case "slow":
+		q.Rate = &stintv1.QueueRate{PerSecond: 0.5, Burst: 2}
+		q.Status.RateAvailable = 0.75
+	case "idle": // reached, and nothing waits for it
+		q.MaxRunning = 1
+		q.Status.Counts.Ready = 0
+	case "exhausted", "head", "fits", "default":
+		q.Budget = &stintv1.QueueBudget{LimitUsd: ptr(20.0), Period: stintv1.BudgetPeriod_BUDGET_PERIOD_DAY}
+		q.Status.SpentUsd, q.Status.ReservedUsd = 19.85, 0.1
+		q.Status.PeriodStartTime, q.Status.PeriodEndTime = at(-1e9), at(3600e9)
+	}
+	if name == "exhausted" || name == "default" {
+		q.MaxRunning, q.MaxRunningPerKey, q.StrictFencing = 5, 1, true
+		q.Rate = &stintv1.QueueRate{PerSecond: 10, Burst: 10}
+		q.Retry = &stintv1.RetryPolicy{MaxAttempts: 5, MaxBackoff: durationpb.New(time.Minute)}
+		q.Status.SpentUsd, q.Status.OverrunUsd, q.Status.RateAvailable = 20.4, 0.5, 2.25
+	}
+	return q
+}
+
+func explained(code stintv1.ExplanationCode) *stintv1.ExplainTaskResponse {
+	return &stintv1.ExplainTaskResponse{State: stintv1.TaskState_TASK_STATE_READY, Reasons: []*stintv1.Explanation{{Code: code}}}
+}
+
 func history() []*stintv1.Event {
 	return []*stintv1.Event{
 		{Sequence: 1, Time: at(0), Kind: stintv1.EventKind_EVENT_KIND_SUBMITTED, TaskId: "rivers", Queue: "default", Run: 1},
 		{Sequence: 2, Time: at(0), Kind: stintv1.EventKind_EVENT_KIND_GRANTED, TaskId: "rivers", Queue: "default", Run: 1, Attempt: 1, AgentId: "worker_0a"},
 		{Sequence: 3, Time: at(30 * time.Second), Kind: stintv1.EventKind_EVENT_KIND_LEASE_ENDED, TaskId: "rivers", Queue: "default", Run: 1, Attempt: 1,
-			AgentId: "worker_0a", LeaseEndReason: stintv1.LeaseEndReason_LEASE_END_REASON_EXPIRED,
+			AgentId: "worker_0a", LeaseEndReason: stintv1.LeaseEndReason_LEASE_END_REASON_EXPIRED, CostUsd: ptr(0.1),
 			FailureClass: stintv1.FailureClass_FAILURE_CLASS_LEASE_EXPIRED},
 		{Sequence: 4, Time: at(40 * time.Second), Kind: stintv1.EventKind_EVENT_KIND_QUEUE_CHANGED, Queue: "default", Reason: "paused\x1b[2J"},
 	}

@@ -25,8 +25,10 @@ type Spec struct {
 	// Parameters are KEY=VALUE, each value JSON or else plain text.
 	Parameters []string
 	Labels     map[string]string
-	// Requires are KEY=VALUE, labels that an agent must have.
+	// Requires are expressions over the labels of agents, as "gpu=true", "region in (eu,us)" or "!spot".
 	Requires []string
+	// FairnessKey is whose task it is; ConcurrencyKey is whose tasks it must not run beside. Empty: no key.
+	FairnessKey, ConcurrencyKey string
 	// MinUSD and MaxUSD are the budget of an attempt in US dollars; nil: the default.
 	MinUSD, MaxUSD *float64
 	// Intensity, OnDependencyFailure and UnknownOutcome are names of the contract's values, without their prefix.
@@ -51,6 +53,7 @@ func (s Spec) task(now time.Time) (*stintv1.Task, error) {
 		Priority:    s.Priority,
 		Labels:      s.Labels,
 		Requires:    s.Requires,
+		FairnessKey: s.FairnessKey, ConcurrencyKey: s.ConcurrencyKey,
 	}
 	if s.MinUSD != nil || s.MaxUSD != nil {
 		t.Budget = &stintv1.Budget{MinUsd: s.MinUSD, MaxUsd: s.MaxUSD}

@@ -25,7 +25,7 @@ func TestSpec(t *testing.T) {
 			Spec{
 				ID: "a", Instruction: "do", DependsOn: []string{"b", "c"}, Queue: "q", Priority: -5,
 				Parameters: []string{"model=small", "temperature=0.2", "n=3", "stream=false", `stop=["a","b"]`, "empty=", "eq=a=b", "text=a, b;c"},
-				Labels:     map[string]string{"team": "a"}, Requires: []string{"gpu=true"},
+				Labels:     map[string]string{"team": "a"}, Requires: []string{"gpu=true", "!spot"}, FairnessKey: "f", ConcurrencyKey: "c",
 				MinUSD: ptr(0.0), MaxUSD: ptr(2.5), Intensity: "High", OnDependencyFailure: "wait", UnknownOutcome: "UNKNOWN_OUTCOME_RETRY",
 				MaxAttempts: 1, AttemptTimeout: time.Minute, NotBefore: "10m", ExpireTime: "2026-01-03T00:00:00+01:00",
 			},
@@ -33,7 +33,7 @@ func TestSpec(t *testing.T) {
 				Id: "a", Instruction: "do", DependsOn: []string{"b", "c"}, Queue: "q", Priority: -5,
 				Parameters: object(map[string]any{"model": "small", "temperature": 0.2, "n": 3, "stream": false, "stop": []any{"a", "b"},
 					"empty": "", "eq": "a=b", "text": "a, b;c"}),
-				Labels: map[string]string{"team": "a"}, Requires: []string{"gpu=true"},
+				Labels: map[string]string{"team": "a"}, Requires: []string{"gpu=true", "!spot"}, FairnessKey: "f", ConcurrencyKey: "c",
 				Budget:    &stintv1.Budget{MinUsd: ptr(0.0), MaxUsd: ptr(2.5)},
 				Intensity: stintv1.Intensity_INTENSITY_HIGH, OnDependencyFailure: stintv1.OnDependencyFailure_ON_DEPENDENCY_FAILURE_WAIT,
 				Retry:          &stintv1.RetryPolicy{MaxAttempts: 1, UnknownOutcome: stintv1.UnknownOutcome_UNKNOWN_OUTCOME_RETRY},
@@ -92,41 +92,6 @@ func TestFilter(t *testing.T) {
 		_, err := Filter{States: []string{state}}.message(now)
 		if err == nil || !strings.Contains(err.Error(), `state "`+state+`"`) {
 			t.Errorf("state %q: got %v", state, err)
-		}
-	}
-}
-
-// A change by filter without a condition is refused here already; with --yes missing nothing may be changed.
-func TestBulkIsCareful(t *testing.T) {
-	b := newBench(t, map[string][]reply{
-		"CancelTasks": {ok(&stintv1.CancelTasksResponse{Matched: 1, Changed: 1})},
-		"RetryTasks":  {ok(&stintv1.RetryTasksResponse{Matched: 1, Changed: 1})},
-	}, nil)
-	ctx := t.Context()
-	for _, err := range []error{b.CancelMatching(ctx, Filter{}, "", true), b.RetryMatching(ctx, Filter{}, "", true)} {
-		if err == nil || !strings.Contains(err.Error(), "filter is empty") {
-			t.Errorf("empty filter: got %v", err)
-		}
-	}
-	if len(b.fake.asked) != 0 {
-		t.Fatalf("asked %v", b.fake.asked)
-	}
-	for _, confirmed := range []bool{false, true} {
-		if err := b.CancelMatching(ctx, Filter{Queue: "q"}, "why", confirmed); err != nil {
-			t.Error(err)
-		}
-		if err := b.RetryMatching(ctx, Filter{Queue: "q"}, "1h", confirmed); err != nil {
-			t.Error(err)
-		}
-	}
-	for i, req := range asked[*stintv1.CancelTasksRequest](b) {
-		if req.GetValidateOnly() != (i == 0) || req.GetReason() != "why" {
-			t.Errorf("cancel %d: asked %v", i, req)
-		}
-	}
-	for i, req := range asked[*stintv1.RetryTasksRequest](b) {
-		if req.GetValidateOnly() != (i == 0) || !proto.Equal(req.GetExpireTime(), at(time.Hour)) {
-			t.Errorf("retry %d: asked %v", i, req)
 		}
 	}
 }

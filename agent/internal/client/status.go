@@ -11,9 +11,14 @@ import (
 // statusTasks is how many failed tasks, and how many running ones, a status shows: what fits a screen.
 const statusTasks = 20
 
-// Status shows the counts by state, the newest failed tasks with their errors, and the live leases.
+// Status shows the counts by state, queues that a limit or an empty purse holds, the newest failed tasks with their errors,
+// and the live leases.
 func (c *Client) Status(ctx context.Context) error {
 	s, err := c.status(ctx)
+	if err != nil {
+		return err
+	}
+	held, err := c.heldQueues(ctx)
 	if err != nil {
 		return err
 	}
@@ -29,9 +34,17 @@ func (c *Client) Status(ctx context.Context) error {
 		if err := c.out.message(s); err != nil {
 			return err
 		}
+		for _, h := range held {
+			if err := c.out.message(h.queue); err != nil {
+				return err
+			}
+		}
 		return show(c.out, taskLayout, append(failed, running...)...)
 	}
 	if err := c.showCounts(s); err != nil {
+		return err
+	}
+	if err := c.showHeld(held); err != nil {
 		return err
 	}
 	if err := c.showFailed(s.GetCounts(), failed); err != nil {
@@ -70,11 +83,16 @@ func (c *Client) showCounts(s *stintv1.GetStatusResponse) error {
 	if err != nil {
 		return err
 	}
+	return c.out.table(countRows(s.GetCounts())...)
+}
+
+// countRows are the counts by state, below an empty line.
+func countRows(n *stintv1.TaskCounts) [][]string {
 	rows := [][]string{{"\nSTATE", "TASKS"}}
-	for _, n := range counted(s.GetCounts()) {
-		rows = append(rows, []string{n.name, strconv.FormatInt(n.tasks, 10)})
+	for _, one := range counted(n) {
+		rows = append(rows, []string{one.name, strconv.FormatInt(one.tasks, 10)})
 	}
-	return c.out.table(append(rows, []string{"all", strconv.FormatInt(s.GetCounts().GetSubmitted(), 10)})...)
+	return append(rows, []string{"all", strconv.FormatInt(n.GetSubmitted(), 10)})
 }
 
 // count is how many tasks are in one state.

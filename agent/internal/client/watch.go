@@ -133,6 +133,9 @@ func eventText(e *stintv1.Event) string {
 	if e.GetAgentId() != "" {
 		parts = append(parts, "on "+e.GetAgentId())
 	}
+	if e.CostUsd != nil {
+		parts = append(parts, usd(e.CostUsd)+" USD")
+	}
 	parts = append(parts, bare(leaseEndPrefix, e.GetLeaseEndReason()), bare(classPrefix, e.GetFailureClass()), e.GetReason())
 	return oneLine(strings.Join(parts, " "))
 }
