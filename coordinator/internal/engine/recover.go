@@ -20,7 +20,7 @@ func (e *Engine) recover(ctx context.Context) (*queue.Machine, error) {
 	m := queue.New(queue.Config{
 		LeaseTTL: e.config.LeaseTTL, GrantTimeout: e.config.GrantTimeout, MaxLive: e.config.MaxLive,
 	})
-	r := &restorer{machine: m}
+	r := &restorer{machine: m, retries: &e.retries}
 	if err := e.ledger.Load(ctx, r); err != nil {
 		return nil, fmt.Errorf("engine: load: %w", err)
 	}
@@ -68,6 +68,7 @@ func (e *Engine) parents(ctx context.Context, orphans []queue.Serial) (map[queue
 // restorer hands what the ledger loads to the machine.
 type restorer struct {
 	machine               *queue.Machine
+	retries               *retries
 	head                  queue.Head
 	deferred              []queue.Serial
 	queues, tasks, leases int
@@ -82,6 +83,12 @@ func (r *restorer) Head(h queue.Head) error {
 func (r *restorer) Queue(q *queue.QueueRecord) error {
 	r.queues++
 	r.machine.RestoreQueue(*q)
+	r.retries.set(q.Name, q.Settings.Retry)
+	return nil
+}
+
+func (r *restorer) Spend(s *queue.SpendRecord) error {
+	r.machine.RestoreSpend(*s)
 	return nil
 }
 

@@ -1,9 +1,9 @@
 // Package ledger is the durability seam: what the coordinator needs of the store behind it,
 // in seven methods, and nothing of how a store does it.
 //
-// A ledger holds a head, queues, the specs of all tasks, a live record for each task that is
-// not terminal, a terminal record for each that is, records of attempts that their task
-// outlived, and the ordered history of events. A batch changes all of them or none.
+// A ledger holds a head, queues, what was spent in them, the specs of all tasks, a live record
+// for each task that is not terminal, a terminal record for each that is, records of attempts
+// that their task outlived, and the ordered history of events. A batch changes all of them or none.
 //
 // What is always true
 //

@@ -15,8 +15,8 @@ type Ledger interface {
 	// newer version; ErrCorrupt: refuse to serve.
 	Lead(ctx context.Context) (Identity, error)
 
-	// Load hands over the head, then each queue, each live task by serial, and each deferred
-	// task, in this order. A ledger without batches has a head with NextSerial and Oldest 1.
+	// Load hands over the head, then each queue, each record of what was spent, each live task
+	// by serial, and each deferred task, in this order. A ledger without batches has a head with NextSerial and Oldest 1.
 	// An error of the receiver ends it and is returned; ErrCorrupt: refuse to serve.
 	Load(ctx context.Context, to Receiver) error
 
@@ -59,6 +59,7 @@ type Identity struct {
 type Receiver interface {
 	Head(queue.Head) error
 	Queue(*queue.QueueRecord) error
+	Spend(*queue.SpendRecord) error
 	Live(*queue.Live) error
 	// Deferred takes a terminal task that is due for pruning and was deferred.
 	Deferred(queue.Serial) error

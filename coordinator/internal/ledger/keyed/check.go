@@ -3,6 +3,8 @@ package keyed
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/stint-dev/stint/coordinator/internal/ledger"
 	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
@@ -11,8 +13,8 @@ import (
 
 // Census is what Check has counted.
 type Census struct {
-	Head                                                      queue.Head
-	Queues, Specs, Live, Terminal, Attempts, Deferred, Events int64
+	Head                                                              queue.Head
+	Queues, Spends, Specs, Live, Terminal, Attempts, Deferred, Events int64
 }
 
 // Check reads every record of a view, decodes it, and holds the records against each other.
@@ -34,6 +36,7 @@ func Check(ctx context.Context, v View, fault func(error), tick func()) (Census,
 		f    func(key, value []byte) error
 	}{
 		{record.KindQueue, c.queue},
+		{record.KindSpend, c.spend},
 		{record.KindLive, c.live},
 		{record.KindTerminal, c.terminal},
 		{record.KindSpec, c.spec},
@@ -71,6 +74,8 @@ func Decode(key, value []byte) error {
 		err = record.DecodeHead(key, value, new(queue.Head))
 	case record.KindQueue:
 		err = record.DecodeQueue(key, value, new(queue.QueueRecord))
+	case record.KindSpend:
+		err = record.DecodeSpend(key, value, nil, new(queue.SpendRecord))
 	case record.KindSpec:
 		err = record.DecodeSpec(key, value, false, nil, new(queue.Spec))
 	case record.KindLive:
@@ -154,6 +159,21 @@ func (c *checker) task(s queue.Serial, id, name string, state queue.State) error
 	}
 	if spec.Serial != s || spec.Queue != name {
 		return wrong("task %q, serial %d, queue %q: its spec says serial %d, queue %q", id, s, name, spec.Serial, spec.Queue)
+	}
+	return nil
+}
+
+// spend holds what was spent against the queues, which have been read.
+func (c *checker) spend(key, value []byte) error {
+	var p queue.SpendRecord
+	if err := record.DecodeSpend(key, value, c.names, &p); err != nil {
+		return err
+	}
+	c.Spends++
+	if _, ok := slices.BinarySearchFunc(c.stored, p.Queue, func(q queue.QueueRecord, name string) int {
+		return strings.Compare(q.Name, name)
+	}); !ok {
+		return wrong("spend of queue %q, which is not there", p.Queue)
 	}
 	return nil
 }
@@ -264,7 +284,7 @@ func (c *checker) strangers() (err error) {
 	defer func() { err = firstOf(err, it.Close()) }()
 	for ok := it.First(); ok; {
 		switch k := record.KindOf(it.Key()); k {
-		case record.KindMeta, record.KindHead, record.KindQueue, record.KindSpec, record.KindLive,
+		case record.KindMeta, record.KindHead, record.KindQueue, record.KindSpend, record.KindSpec, record.KindLive,
 			record.KindTerminal, record.KindAttempt, record.KindDeferred, record.KindEvents:
 			ok = it.SeekGE(record.AppendKindEnd(nil, k))
 		default:

@@ -31,6 +31,15 @@ func Load(ctx context.Context, v View, to ledger.Receiver) error {
 	}); err != nil {
 		return err
 	}
+	var p queue.SpendRecord
+	if err := r.each(ctx, record.KindSpend, func(key, value []byte) error {
+		if err := record.DecodeSpend(key, value, r.names, &p); err != nil {
+			return err
+		}
+		return to.Spend(&p)
+	}); err != nil {
+		return err
+	}
 	var l queue.Live
 	if err := r.each(ctx, record.KindLive, func(key, value []byte) error {
 		if err := record.DecodeLive(key, value, r.names, &l); err != nil {

@@ -46,6 +46,12 @@ func (w *Writer) Write(b *queue.Batch, to Sink, view func() (View, func() error,
 			return err
 		}
 	}
+	for i := range b.Spends {
+		w.val = record.AppendSpend(w.val[:0], &b.Spends[i])
+		if err := w.set(record.AppendSpendKey(w.key[:0], &b.Spends[i])); err != nil {
+			return err
+		}
+	}
 	w.val = record.AppendHead(w.val[:0], &b.Head)
 	return w.set(record.AppendKind(w.key[:0], record.KindHead))
 }

@@ -89,9 +89,9 @@ func (l *lives) life(i int, s queue.Serial, id string) {
 	digest := queue.Digest{byte(s), byte(s >> 8), byte(s >> 16)}
 	st := queue.Status{State: queue.Ready, Run: 1, Create: l.now, Ready: l.now}
 	l.submit.Specs[i] = queue.Spec{Serial: s, ID: id, Digest: digest, Queue: l.name, OnFailure: queue.PolicyCancel,
-		AttemptTimeout: 2 * time.Minute, Retry: retry, Payload: l.payload}
+		AttemptTimeout: 2 * time.Minute, Retry: retry, MaxCost: usualMaxCost, Payload: l.payload}
 	l.submit.Live[i] = queue.Live{Serial: s, ID: id, Digest: digest, Queue: l.name, OnFailure: queue.PolicyCancel,
-		AttemptTimeout: 2 * time.Minute, Retry: retry, Status: st}
+		AttemptTimeout: 2 * time.Minute, Retry: retry, MaxCost: usualMaxCost, Status: st}
 	l.submit.Events[i] = queue.Event{Time: l.now, Kind: queue.EventSubmitted, Task: id, Serial: s, Queue: l.name, Run: 1}
 	g := &l.grant.Live[i]
 	*g = l.submit.Live[i]
@@ -103,6 +103,8 @@ func (l *lives) life(i int, s queue.Serial, id string) {
 	*t = queue.Terminal{Serial: s, ID: id, Queue: l.name, Status: g.Status, Result: l.result}
 	t.Status.State, t.Status.Finish = queue.Completed, l.now+1000
 	t.Final = queue.Attempt{Number: 1, Run: 1, Agent: l.agent, Start: l.now + 500, Finish: l.now + 1000,
-		Outcome: queue.OutcomeSucceeded, End: queue.EndReported, Reported: true, Digest: digest}
-	l.finish.Events[i] = queue.Event{Time: l.now, Kind: queue.EventCompleted, Task: id, Serial: s, Queue: l.name, Run: 1, Attempt: 1, Agent: l.agent}
+		Outcome: queue.OutcomeSucceeded, End: queue.EndReported, Reported: true, Digest: digest, Reserved: usualMaxCost, Spent: usualMaxCost, Settled: true}
+	t.Status.Spent = usualMaxCost
+	l.finish.Events[i] = queue.Event{Time: l.now, Kind: queue.EventCompleted, Task: id, Serial: s, Queue: l.name, Run: 1, Attempt: 1, Agent: l.agent,
+		Cost: usualMaxCost, HasCost: true}
 }

@@ -91,7 +91,7 @@ type receiver struct {
 }
 
 func (r *receiver) step(s string) error {
-	order := []string{"head", "queue", "live", "deferred"}
+	order := []string{"head", "queue", "spend", "live", "deferred"}
 	if n := len(r.steps); n > 0 && slices.Index(order, s) < slices.Index(order, r.steps[n-1]) {
 		return fmt.Errorf("ledgertest: %s loaded after %s", s, r.steps[n-1])
 	}
@@ -107,6 +107,11 @@ func (r *receiver) Head(h queue.Head) error {
 func (r *receiver) Queue(q *queue.QueueRecord) error {
 	r.m.Queues[q.Name] = *q
 	return r.step("queue")
+}
+
+func (r *receiver) Spend(p *queue.SpendRecord) error {
+	r.m.Spends[p.Key()] = *p
+	return r.step("spend")
 }
 
 func (r *receiver) Live(l *queue.Live) error {

@@ -18,6 +18,7 @@ type Maker struct {
 	b     *queue.Batch
 	now   queue.Instant
 	dirty map[string]bool
+	spent map[queue.SpendKey]bool
 	// Payload and Result are the sizes of what tasks carry, at most.
 	Payload, Result int
 }
@@ -39,13 +40,16 @@ func (m *Maker) Begin() {
 	m.b = &queue.Batch{Head: m.Model.Head}
 	m.b.Head.Batch++
 	m.b.Head.Now = m.now
-	m.dirty = make(map[string]bool)
+	m.dirty, m.spent = make(map[string]bool), make(map[queue.SpendKey]bool)
 }
 
 // End gives the batch and folds it into the model.
 func (m *Maker) End() *queue.Batch {
 	for _, name := range slices.Sorted(maps.Keys(m.dirty)) {
 		m.b.Queues = append(m.b.Queues, m.Model.Queues[name])
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(m.spent), compareSpends) {
+		m.b.Spends = append(m.b.Spends, m.Model.Spends[k])
 	}
 	m.Model.Apply(m.b)
 	return m.b
@@ -95,7 +99,7 @@ func (m *Maker) Submit() queue.Serial {
 		Serial: s, ID: fmt.Sprintf("task-%c-%d", 'a'+m.rng.IntN(3), s), Queue: "default",
 		OnFailure: queue.PolicyCancel, AttemptTimeout: 2 * time.Minute,
 		Retry:   queue.Retry{MaxAttempts: 3, InitialBackoff: time.Second, MaxBackoff: time.Minute},
-		Payload: m.bytes(m.Payload),
+		MaxCost: usualMaxCost, Payload: m.bytes(m.Payload),
 	}
 	spec.Digest[0], spec.Digest[1] = byte(s), byte(s>>8)
 	m.vary(&spec)
@@ -111,11 +115,20 @@ func (m *Maker) Submit() queue.Serial {
 	m.b.Live = append(m.b.Live, queue.Live{
 		Serial: s, ID: spec.ID, Digest: spec.Digest, Queue: spec.Queue, Priority: spec.Priority,
 		Parents: spec.Parents, OnFailure: spec.OnFailure, AttemptTimeout: spec.AttemptTimeout,
-		Retry: spec.Retry, Requires: spec.Requires, Status: st,
+		Retry: spec.Retry, Requires: spec.Requires, MaxCost: spec.MaxCost,
+		FairnessKey: spec.FairnessKey, ConcurrencyKey: spec.ConcurrencyKey, Status: st,
 	})
 	m.count(spec.Queue, 0, st.State)
 	m.event(queue.EventSubmitted, s, spec.ID, spec.Queue, &st, "")
 	return s
+}
+
+// requires are what tasks of a Maker may require.
+var requires = [][]queue.Requirement{
+	{{Key: "gpu", Op: queue.In, Values: []string{"true"}}},
+	{{Key: "gpu", Op: queue.In, Values: []string{"true"}}, {Key: "region", Op: queue.In, Values: []string{"eu"}}},
+	{{Key: "region", Op: queue.In, Values: []string{"eu", "us"}}, {Key: "spot", Op: queue.Absent}},
+	{{Key: "gpu", Op: queue.Exists}, {Key: "region", Op: queue.NotIn, Values: []string{"mars"}}},
 }
 
 // vary gives some tasks what most do not have.
@@ -131,7 +144,16 @@ func (m *Maker) vary(s *queue.Spec) {
 		s.Labels = []queue.Label{{Key: "team", Value: string(rune('a' + m.rng.IntN(3)))}, {Key: "tier", Value: "x"}}
 	}
 	if one(5) {
-		s.Requires = []queue.Label{{Key: "gpu", Value: "true"}}
+		s.Requires = requires[m.rng.IntN(len(requires))]
+	}
+	if one(5) {
+		s.MaxCost = queue.Micros(m.rng.IntN(3)) * 2_500_000
+	}
+	if one(4) {
+		s.FairnessKey = fmt.Sprintf("tenant/%d", m.rng.IntN(4))
+	}
+	if one(6) {
+		s.ConcurrencyKey = fmt.Sprintf("customer@%d", m.rng.IntN(4))
 	}
 	if one(6) {
 		s.NotBefore = m.now + queue.Instant(m.rng.IntN(60_000_000)+1)

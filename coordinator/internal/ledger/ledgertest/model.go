@@ -14,6 +14,7 @@ import (
 type Model struct {
 	Head     queue.Head
 	Queues   map[string]queue.QueueRecord
+	Spends   map[queue.SpendKey]queue.SpendRecord
 	Specs    map[queue.Serial]queue.Spec
 	Live     map[queue.Serial]queue.Live
 	Terminal map[queue.Serial]queue.Terminal
@@ -27,6 +28,7 @@ func NewModel() *Model {
 	return &Model{
 		Head:     queue.Head{NextSerial: 1, Oldest: 1},
 		Queues:   make(map[string]queue.QueueRecord),
+		Spends:   make(map[queue.SpendKey]queue.SpendRecord),
 		Specs:    make(map[queue.Serial]queue.Spec),
 		Live:     make(map[queue.Serial]queue.Live),
 		Terminal: make(map[queue.Serial]queue.Terminal),
@@ -38,7 +40,7 @@ func NewModel() *Model {
 // Clone is a model that later batches of m do not change.
 func (m *Model) Clone() *Model {
 	return &Model{
-		Head: m.Head, Queues: maps.Clone(m.Queues), Specs: maps.Clone(m.Specs), Live: maps.Clone(m.Live),
+		Head: m.Head, Queues: maps.Clone(m.Queues), Spends: maps.Clone(m.Spends), Specs: maps.Clone(m.Specs), Live: maps.Clone(m.Live),
 		Terminal: maps.Clone(m.Terminal), Attempts: maps.Clone(m.Attempts), Deferred: maps.Clone(m.Deferred),
 		Events: slices.Clone(m.Events),
 	}
@@ -70,6 +72,9 @@ func (m *Model) Apply(b *queue.Batch) {
 	for _, q := range b.Queues {
 		m.Queues[q.Name] = q
 	}
+	for _, p := range b.Spends {
+		m.Spends[p.Key()] = p
+	}
 	for _, s := range b.Deferred {
 		m.Deferred[s] = true
 	}
@@ -95,7 +100,7 @@ func (m *Model) Diff(o *Model) string {
 		return fmt.Sprintf("head: %+v, want %+v", m.Head, o.Head)
 	}
 	for _, d := range []string{
-		diff("queue", m.Queues, o.Queues), diff("spec", m.Specs, o.Specs), diff("live", m.Live, o.Live),
+		diff("queue", m.Queues, o.Queues), diff("spend", m.Spends, o.Spends), diff("spec", m.Specs, o.Specs), diff("live", m.Live, o.Live),
 		diff("terminal", m.Terminal, o.Terminal), diff("attempt", m.Attempts, o.Attempts),
 		diff("deferred", m.Deferred, o.Deferred),
 	} {
@@ -131,12 +136,20 @@ func diff[K comparable, V any](what string, got, want map[K]V) string {
 // cloneSpec copies all slices; empty ones become nil.
 func cloneSpec(v queue.Spec) queue.Spec {
 	v.DependsOn, v.Parents = some(v.DependsOn), some(v.Parents)
-	v.Requires, v.Labels, v.Payload = some(v.Requires), some(v.Labels), some(v.Payload)
+	v.Requires, v.Labels, v.Payload = cloneRequires(v.Requires), some(v.Labels), some(v.Payload)
 	return v
 }
 
 func cloneLive(v queue.Live) queue.Live {
-	v.Parents, v.Requires = some(v.Parents), some(v.Requires)
+	v.Parents, v.Requires = some(v.Parents), cloneRequires(v.Requires)
+	return v
+}
+
+func cloneRequires(v []queue.Requirement) []queue.Requirement {
+	v = some(v)
+	for i := range v {
+		v[i].Values = some(v[i].Values)
+	}
 	return v
 }
 

@@ -41,12 +41,23 @@ func (m *Maker) Grant(s queue.Serial) {
 	m.event(queue.EventGranted, s, l.ID, l.Queue, &l.Status, l.Grant.Agent)
 }
 
+// attempt is the running one, ended now and settled.
 func (m *Maker) attempt(l *queue.Live, o queue.Outcome) queue.Attempt {
-	return queue.Attempt{
+	a := queue.Attempt{
 		Number: l.Status.Attempt, Run: l.Status.Run, Agent: l.Grant.Agent, Unary: l.Grant.Unary(),
 		Start: l.Grant.Start, Finish: m.now, Outcome: o, End: queue.EndReported, Reported: true,
-		Digest: queue.Digest{1, byte(l.Serial)}, Cost: 25_000, HasCost: true,
+		Digest: queue.Digest{1, byte(l.Serial)}, Reserved: l.MaxCost, Spent: l.MaxCost, Settled: true,
 	}
+	switch m.rng.IntN(4) {
+	case 0:
+		a.Cost, a.HasCost = queue.Micros(m.rng.IntN(300_000)), true
+		a.Spent = a.Cost
+	case 1:
+		a.Spent = 0
+	}
+	l.Status.Spent += a.Spent
+	m.settle(l.Queue, l.FairnessKey, &a, a.Spent, 1)
+	return a
 }
 
 // Fail ends the attempt of a running task, which is tried again after a back-off.
@@ -57,7 +68,8 @@ func (m *Maker) Fail(s queue.Serial) {
 	a.Failure = queue.Failure{Class: queue.ClassServerError, Message: "500", HTTPStatus: 500, RetryAfter: time.Second}
 	m.b.Attempts = append(m.b.Attempts, queue.AttemptRecord{Serial: s, Attempt: a})
 	m.event(queue.EventAttemptFailed, s, l.ID, l.Queue, &l.Status, l.Grant.Agent)
-	m.b.Events[len(m.b.Events)-1].Class = queue.ClassServerError
+	m.newest().Class = queue.ClassServerError
+	m.newest().Cost, m.newest().HasCost = a.Spent, true
 	l.Status.State, l.Status.Ready, l.Status.BackingOff = queue.Scheduled, m.now+1_000_000, true
 	l.Status.Counted++
 	l.Status.Spilled = true
@@ -69,37 +81,45 @@ func (m *Maker) Fail(s queue.Serial) {
 func (m *Maker) Finish(s queue.Serial, to queue.State) {
 	l := m.live(s)
 	from := l.Status.State
-	t := queue.Terminal{Serial: s, ID: l.ID, Queue: l.Queue, Status: l.Status}
-	t.Status.State, t.Status.Finish, t.Status.BackingOff = to, m.now, false
+	t := queue.Terminal{Serial: s, ID: l.ID, Queue: l.Queue}
 	kind := queue.EventCompleted
 	if to == queue.Completed {
 		t.Result = some(m.bytes(m.Result))
 		t.Final = m.attempt(&l, queue.OutcomeSucceeded)
+	} else if from == queue.Running {
+		kind = queue.EventCancelled
+		t.Final = m.attempt(&l, queue.OutcomeLost)
+		t.Final.End, t.Final.Reported, t.Final.Settled = queue.EndCancelled, false, false
+		t.Failure = queue.Failure{Class: queue.ClassCancelled, Message: "not wanted"}
 	} else {
 		kind = queue.EventCancelled
 		t.Failure = queue.Failure{Class: queue.ClassCancelled, Message: "not wanted"}
 	}
+	t.Status = l.Status
+	t.Status.State, t.Status.Finish, t.Status.BackingOff = to, m.now, false
 	m.b.DropLive = append(m.b.DropLive, s)
 	m.b.Terminal = append(m.b.Terminal, t)
 	m.count(l.Queue, from, to)
 	m.event(kind, s, l.ID, l.Queue, &t.Status, l.Grant.Agent)
-	m.b.Events[len(m.b.Events)-1].Reason = t.Failure.Message
+	m.newest().Reason = t.Failure.Message
+	m.newest().Cost, m.newest().HasCost = t.Final.Spent, t.Final != queue.Attempt{}
 }
 
 // Rerun starts a new run of a terminal task.
 func (m *Maker) Rerun(s queue.Serial) {
 	t, spec := m.Model.Terminal[s], m.Model.Specs[s]
-	if t.Final.Number != 0 {
+	if t.Final.Number != 0 && !m.told(&t) {
 		m.b.Attempts = append(m.b.Attempts, queue.AttemptRecord{Serial: s, Attempt: t.Final})
-		t.Status.Spilled = true
 	}
+	t.Status.Spilled = t.Status.Spilled || t.Final.Number != 0
 	st := queue.Status{State: queue.Ready, Run: t.Status.Run + 1, Attempt: t.Status.Attempt,
-		Create: t.Status.Create, Ready: m.now, Spilled: t.Status.Spilled}
+		Create: t.Status.Create, Ready: m.now, Spent: t.Status.Spent, Spilled: t.Status.Spilled}
 	m.b.DropTerminal = append(m.b.DropTerminal, s)
 	m.put(queue.Live{
 		Serial: s, ID: spec.ID, Digest: spec.Digest, Queue: spec.Queue, Priority: spec.Priority,
 		OnFailure: spec.OnFailure, AttemptTimeout: spec.AttemptTimeout, Retry: spec.Retry,
-		Requires: spec.Requires, Status: st,
+		Requires: spec.Requires, MaxCost: spec.MaxCost, FairnessKey: spec.FairnessKey,
+		ConcurrencyKey: spec.ConcurrencyKey, Status: st,
 	}, t.Status.State)
 	m.event(queue.EventRetried, s, spec.ID, spec.Queue, &st, "")
 }
@@ -107,7 +127,7 @@ func (m *Maker) Rerun(s queue.Serial) {
 // Prune forgets a terminal task.
 func (m *Maker) Prune(s queue.Serial) {
 	t := m.Model.Terminal[s]
-	m.b.Prune = append(m.b.Prune, queue.Pruned{Serial: s, ID: t.ID, Spilled: t.Status.Spilled})
+	m.b.Prune = append(m.b.Prune, queue.Pruned{Serial: s, ID: t.ID, Spilled: t.Status.MayHaveAttempts()})
 	m.count(t.Queue, t.Status.State, 0)
 	m.event(queue.EventPruned, s, t.ID, t.Queue, &t.Status, "")
 }
@@ -143,7 +163,12 @@ func (m *Maker) Random(n int) *queue.Batch {
 			m.Rerun(s)
 		case m.rng.IntN(20) == 0:
 			m.Defer(s)
+		case m.rng.IntN(10) == 0:
+			m.Late(s)
 		}
+	}
+	if m.rng.IntN(6) == 0 {
+		m.Update(fmt.Sprintf("queue-%d", m.rng.IntN(3)))
 	}
 	if m.rng.IntN(5) == 0 && m.Model.Head.Newest > 0 {
 		m.PruneEvents(m.Model.Head.Oldest - 1 + m.rng.Int64N(m.b.Head.Newest-m.Model.Head.Oldest+2))

@@ -24,31 +24,41 @@ func everyField(t *testing.T, h Harness) {
 // FullBatch is a batch in whose records every field is set, and to an unusual value.
 func FullBatch() *queue.Batch {
 	retry := queue.Retry{MaxAttempts: 7, InitialBackoff: 3, MaxBackoff: time.Hour, Unknown: queue.UnknownFail}
+	requires := []queue.Requirement{{Key: "a", Op: queue.In, Values: []string{"", "x"}}, {Key: "b/c", Op: queue.NotIn, Values: []string{"d e"}},
+		{Key: "d", Op: queue.Exists}, {Key: "e", Op: queue.Absent}}
 	labels := []queue.Label{{Key: "a", Value: ""}, {Key: "b/c", Value: "d e"}}
 	failure := queue.Failure{Class: queue.ClassRateLimited, Message: "späte Nachricht\x00", HTTPStatus: 429,
 		RetryAfter: time.Minute, Cost: -5, HasCost: true}
 	status := queue.Status{State: queue.Running, Run: 4, Attempt: 9, Create: firstInstant, Ready: firstInstant - 1,
 		Start: firstInstant + 2, NotBefore: 5, ExpireTime: 1 << 62, Counted: 1, Lost: 2, Uncounted: 3,
-		Denied: 4, BackingOff: true, Spilled: true}
+		Denied: 4, Spent: 1 << 51, BackingOff: true, Spilled: true}
 	attempt := queue.Attempt{Number: 9, Run: 4, Agent: "w", Unary: true, Start: 7, Finish: 3,
 		Outcome: queue.OutcomeLost, End: queue.EndTimedOut, Reported: true, Digest: queue.Digest{15: 9},
-		Failure: failure, Cost: 1 << 50, HasCost: true}
+		Failure: failure, Cost: 1 << 50, HasCost: true, Reserved: 11, Spent: 12}
 	over := status
 	over.State, over.Finish = queue.Expired, firstInstant+9
 	b := &queue.Batch{
-		Head: queue.Head{Batch: 12, NextSerial: 1 << 40, Newest: 5, Oldest: 4, Now: firstInstant},
+		Head: queue.Head{Batch: 12, NextSerial: 1 << 40, Newest: 6, Oldest: 4, Now: firstInstant},
 		Queues: []queue.QueueRecord{{Name: "q", Paused: true, Counts: queue.Counts{
-			Submitted: 45, States: [queue.States]int64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, Pruned: 1 << 40}}},
+			Submitted: 45, States: [queue.States]int64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, Pruned: 1 << 40},
+			Settings: queue.Settings{MaxRunning: 1, KeyLimit: 2, Rate: queue.Rate{PerSecond: 0.1, Burst: 3}, Weight: 1000, StrictFencing: true,
+				Retry:  queue.RetryDefaults{MaxAttempts: 4, InitialBackoff: 5, MaxBackoff: 6, Unknown: queue.UnknownRetry},
+				Budget: queue.Budget{Set: true, Limit: 1 << 40, Period: queue.PeriodMonth}},
+			Version: 1 << 60, Spend: queue.PeriodSpend{Period: firstInstant, Settled: 7, Overrun: 8}}},
+		Spends: []queue.SpendRecord{{Queue: "q", By: queue.ByQueue, Spent: 1 << 62, Attempts: 1 << 50}, {Queue: "q", By: queue.ByAgent, Name: "w", Spent: -1},
+			{Queue: "q", By: queue.ByFairnessKey, Name: "a\x00/b", Attempts: 9}, {Queue: "q", By: queue.ByFairnessKey}, {Queue: "q\x02", By: queue.ByAgent, Name: "w"}},
 		Attempts: []queue.AttemptRecord{{Serial: 1, Attempt: attempt}, {Serial: 2, Attempt: attempt}},
 		Deferred: []queue.Serial{2},
 		Events: []queue.Event{
 			{Sequence: 4, Time: 9, Kind: queue.EventLeaseEnded, Task: "t", Serial: 1, Queue: "q", Run: 2,
-				Attempt: 3, Agent: "w", Reason: "because", End: queue.EndSuperseded, Class: queue.ClassDeadline},
+				Attempt: 3, Agent: "w", Reason: "because", End: queue.EndSuperseded, Class: queue.ClassDeadline, Cost: 1 << 60, HasCost: true},
 			{Sequence: 5, Time: 8, Kind: queue.EventQueueChanged, Queue: "other"},
+			{Sequence: 6, Time: 8, Kind: queue.EventSpendSettled, Queue: "other", HasCost: true},
 		},
 		Live: []queue.Live{{
 			Serial: 1, ID: "t", Digest: queue.Digest{1, 2, 3}, Queue: "q", Priority: -100, Parents: []queue.Serial{3, 1 << 39},
-			OnFailure: queue.PolicyRun, AttemptTimeout: time.Nanosecond, Retry: retry, Requires: labels, Status: status,
+			OnFailure: queue.PolicyRun, AttemptTimeout: time.Nanosecond, Retry: retry, Requires: requires, MaxCost: 13,
+			FairnessKey: "f/k", ConcurrencyKey: "c@k", Status: status,
 			Grant: queue.Grant{Agent: "w", Instance: "i", Request: "r", Length: time.Hour, Start: 1},
 		}},
 		Terminal: []queue.Terminal{{Serial: 2, ID: "u", Queue: "q", Status: over, Failure: failure, Final: attempt,
@@ -58,7 +68,8 @@ func FullBatch() *queue.Batch {
 		b.Specs = append(b.Specs, queue.Spec{
 			Serial: queue.Serial(i + 1), ID: id, Digest: queue.Digest{1, 2, 3}, Queue: "q", Priority: 100, DependsOn: []string{"x", "y"},
 			Parents: []queue.Serial{3, 1 << 39}, OnFailure: queue.PolicyWait, NotBefore: 5, ExpireTime: 1 << 62,
-			AttemptTimeout: time.Hour, Retry: retry, Requires: labels, Labels: labels, Payload: []byte("payload\x00"),
+			AttemptTimeout: time.Hour, Retry: retry, Requires: requires, Labels: labels, MaxCost: 1 << 52,
+			FairnessKey: "f/k", ConcurrencyKey: "c@k", Payload: []byte("payload\x00"),
 		})
 	}
 	return b

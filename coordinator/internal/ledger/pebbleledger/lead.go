@@ -1,6 +1,7 @@
 package pebbleledger
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -92,8 +93,8 @@ func (l *Ledger) openOnce(dir string, lock *pebble.Lock) (db *pebble.DB, id ledg
 	return db, id, created, nil
 }
 
-// identify reads whose ledger it is. An empty database becomes a new ledger; one with records
-// but no identity is corrupt.
+// identify reads whose ledger it is. An empty database becomes a new ledger; one of an older
+// format is marked with this one's; one with records but no identity is corrupt.
 func identify(db *pebble.DB) (id ledger.Identity, created bool, err error) {
 	v := view{db}
 	key := record.AppendKind(nil, record.KindMeta)
@@ -102,8 +103,10 @@ func identify(db *pebble.DB) (id ledger.Identity, created bool, err error) {
 		return id, false, err
 	}
 	if ok {
-		id, err = record.DecodeMeta(key, value)
-		return id, false, err
+		if id, err = record.DecodeMeta(key, value); err != nil {
+			return id, false, err
+		}
+		return id, false, mark(db, key, value, &id)
 	}
 	it, err := db.NewIter(nil)
 	if err != nil {
@@ -118,6 +121,16 @@ func identify(db *pebble.DB) (id ledger.Identity, created bool, err error) {
 	}
 	id, err = create(db)
 	return id, true, err
+}
+
+// mark puts the format of what is written from now on into a ledger of an older one, durably
+// and before anything else: an older program then refuses it instead of taking it for damaged.
+func mark(db *pebble.DB, key, value []byte, id *ledger.Identity) error {
+	now := record.AppendMeta(nil, id)
+	if bytes.Equal(now, value) {
+		return nil
+	}
+	return db.Set(key, now, pebble.Sync)
 }
 
 // create writes the first records, durably.

@@ -14,7 +14,11 @@ const (
 	attemptFailure
 	attemptCost
 	attemptHasCost
-	attemptKnown = 1<<iota - 1
+	attemptSpentAll // settled at its reservation; since format 2, as all below
+	attemptReserved
+	attemptSpent
+	attemptSettled // settled without a report, or the other way round
+	attemptKnown   = 1<<iota - 1
 )
 
 const (
@@ -53,7 +57,9 @@ func DecodeAttempt(key, value []byte, names *Names, v *queue.Attempt) error {
 func appendAttempt(b []byte, v *queue.Attempt) []byte {
 	f := bit(v.Unary, attemptUnary) | bit(v.Reported, attemptReported) |
 		bit(v.Digest != queue.Digest{}, attemptDigest) | bit(v.Failure != queue.Failure{}, attemptFailure) |
-		bit(v.Cost != 0, attemptCost) | bit(v.HasCost, attemptHasCost)
+		bit(v.Cost != 0, attemptCost) | bit(v.HasCost, attemptHasCost) |
+		bit(v.Reserved != usualMaxCost, attemptReserved) | spentFlag(v) |
+		bit(v.Settled != v.Reported, attemptSettled)
 	b = binary.AppendUvarint(b, f)
 	b = binary.AppendVarint(b, int64(v.Number))
 	b = binary.AppendVarint(b, int64(v.Run))
@@ -70,12 +76,38 @@ func appendAttempt(b []byte, v *queue.Attempt) []byte {
 	if f&attemptCost != 0 {
 		b = binary.AppendVarint(b, int64(v.Cost))
 	}
+	if f&attemptReserved != 0 {
+		b = binary.AppendVarint(b, int64(v.Reserved))
+	}
+	if f&attemptSpent != 0 {
+		b = binary.AppendVarint(b, int64(v.Spent))
+	}
 	return b
+}
+
+// spentFlag says how what an attempt settled at is spelled: usually it is the stated cost, 0
+// without one, or the reservation.
+func spentFlag(v *queue.Attempt) uint64 {
+	switch v.Spent {
+	case statedCost(v):
+		return 0
+	case v.Reserved:
+		return attemptSpentAll
+	}
+	return attemptSpent
+}
+
+func statedCost(v *queue.Attempt) queue.Micros {
+	if !v.HasCost {
+		return 0
+	}
+	return v.Cost
 }
 
 func (s *scan) attempt(v *queue.Attempt) {
 	f := s.flags(attemptKnown)
 	v.Unary, v.Reported, v.HasCost = f&attemptUnary != 0, f&attemptReported != 0, f&attemptHasCost != 0
+	v.Settled = v.Reported != (f&attemptSettled != 0)
 	v.Number, v.Run, v.Agent = s.int32(), s.int32(), s.name()
 	v.Start = queue.Instant(s.varint())
 	v.Finish = v.Start + queue.Instant(s.varint())
@@ -88,6 +120,17 @@ func (s *scan) attempt(v *queue.Attempt) {
 	}
 	if f&attemptCost != 0 {
 		v.Cost = queue.Micros(s.varint())
+	}
+	v.Reserved = usualMaxCost
+	if f&attemptReserved != 0 {
+		v.Reserved = queue.Micros(s.varint())
+	}
+	v.Spent = statedCost(v)
+	if f&attemptSpentAll != 0 {
+		v.Spent = v.Reserved
+	}
+	if f&attemptSpent != 0 {
+		v.Spent = queue.Micros(s.varint())
 	}
 }
 

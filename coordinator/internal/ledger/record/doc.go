@@ -6,6 +6,7 @@
 //	m                     the ledger's own format, id and secret
 //	h                     the head, rewritten by every batch
 //	q NAME                a queue
+//	p QUEUE BY NAME       what was spent in a queue, in all and by each agent and fairness key
 //	s ID                  the spec of a task, with its serial: the only index by id
 //	l SERIAL              the live record of a task that is not terminal
 //	t SERIAL              the terminal record of one that is, with its result

@@ -8,7 +8,7 @@ import (
 )
 
 // An event is spelled by what differs from the one before it in the pack, the first from
-// the zero event.
+// the zero event. Its cost, if it has one, differs from the last one told, at first the usual one.
 const (
 	eventTime  = 1 << iota // another time
 	eventTask              // another task, by id and serial
@@ -19,7 +19,9 @@ const (
 	eventReason
 	eventEnd
 	eventClass
-	eventKnown = 1<<iota - 1
+	eventHasCost // since format 2, as all below
+	eventCost    // another cost than the last one told in the pack
+	eventKnown   = 1<<iota - 1
 )
 
 const leastEvent = 2 // bytes: flags and kind
@@ -30,23 +32,26 @@ func AppendEvents(b []byte, vs []queue.Event) ([]byte, error) {
 	b = append(b, version)
 	b = binary.AppendUvarint(b, uint64(len(vs)))
 	var zero queue.Event
-	prev := &zero
+	prev, cost := &zero, usualMaxCost
 	for i := range vs {
 		v := &vs[i]
 		if v.Sequence != vs[0].Sequence+int64(i) {
 			return nil, fmt.Errorf("record: event %d after event %d in one batch", v.Sequence, prev.Sequence)
 		}
-		b = appendEvent(b, v, prev)
-		prev = v
+		b = appendEvent(b, v, prev, cost)
+		if prev = v; v.HasCost {
+			cost = v.Cost
+		}
 	}
 	return b, nil
 }
 
-func appendEvent(b []byte, v, prev *queue.Event) []byte {
+func appendEvent(b []byte, v, prev *queue.Event, cost queue.Micros) []byte {
 	f := bit(v.Time != prev.Time, eventTime) | bit(v.Task != prev.Task || v.Serial != prev.Serial, eventTask) |
 		bit(v.Queue != prev.Queue, eventQueue) | bit(v.Agent != prev.Agent, eventAgent) |
 		bit(v.Run != prev.Run, eventRun) | bit(v.Attempt != 0, eventAttempt) |
-		bit(v.Reason != "", eventReason) | bit(v.End != 0, eventEnd) | bit(v.Class != 0, eventClass)
+		bit(v.Reason != "", eventReason) | bit(v.End != 0, eventEnd) | bit(v.Class != 0, eventClass) |
+		bit(v.HasCost, eventHasCost) | bit(v.HasCost && v.Cost != cost, eventCost)
 	b = binary.AppendUvarint(b, f)
 	b = append(b, byte(v.Kind))
 	b = appendSince(b, f&eventTime, v.Time, prev.Time)
@@ -70,6 +75,9 @@ func appendEvent(b []byte, v, prev *queue.Event) []byte {
 	if f&eventClass != 0 {
 		b = append(b, byte(v.Class))
 	}
+	if f&eventCost != 0 {
+		b = binary.AppendVarint(b, int64(v.Cost-cost))
+	}
 	return b
 }
 
@@ -88,16 +96,17 @@ func DecodeEvents(key, value []byte, names *Names, vs []queue.Event) ([]queue.Ev
 		s.fail("no events")
 	}
 	var e queue.Event
+	cost := usualMaxCost
 	for i := range n {
-		s.event(&e)
+		s.event(&e, &cost)
 		e.Sequence = first + int64(i)
 		vs = append(vs, e)
 	}
 	return vs, s.done(key)
 }
 
-// event reads the event that follows e over it.
-func (s *scan) event(e *queue.Event) {
+// event reads the event that follows e over it; cost is the last one told.
+func (s *scan) event(e *queue.Event, cost *queue.Micros) {
 	f := s.flags(eventKnown)
 	e.Kind = queue.EventKind(s.byte())
 	if f&eventTime != 0 {
@@ -124,6 +133,12 @@ func (s *scan) event(e *queue.Event) {
 	}
 	if f&eventClass != 0 {
 		e.Class = queue.Class(s.byte())
+	}
+	if f&eventCost != 0 {
+		*cost += queue.Micros(s.varint())
+	}
+	if e.Cost, e.HasCost = 0, f&eventHasCost != 0; e.HasCost {
+		e.Cost = *cost
 	}
 }
 

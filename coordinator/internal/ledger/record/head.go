@@ -9,8 +9,9 @@ import (
 )
 
 // Format is the number of this layout, kept in the ledger itself. A change of the layout
-// that an older program would misread raises it.
-const Format = 1
+// that an older program would misread raises it. What an older format wrote is read: 2 only
+// added to 1, and what a record of 1 doesn't say has its usual value.
+const Format = 2
 
 // AppendMeta appends the value that says whose ledger it is, and in which format.
 func AppendMeta(b []byte, v *ledger.Identity) []byte {
@@ -68,49 +69,6 @@ func DecodeHead(key, value []byte, v *queue.Head) error {
 	v.NextSerial = queue.Serial(s.uvarint())
 	v.Newest, v.Oldest = s.varint(), s.varint()
 	v.Now = queue.Instant(s.varint())
-	return s.done(key)
-}
-
-const (
-	queuePaused = 1 << iota
-	queueKnown  = 1<<iota - 1
-)
-
-// AppendQueue appends the value of a queue. The name is in the key.
-func AppendQueue(b []byte, v *queue.QueueRecord) []byte {
-	b = append(b, version)
-	b = binary.AppendUvarint(b, bit(v.Paused, queuePaused))
-	b = binary.AppendVarint(b, v.Counts.Submitted)
-	b = binary.AppendVarint(b, v.Counts.Pruned)
-	b = binary.AppendUvarint(b, uint64(queue.States-1))
-	for _, n := range v.Counts.States[1:] {
-		b = binary.AppendVarint(b, n)
-	}
-	return b
-}
-
-// DecodeQueue reads a queue into v.
-func DecodeQueue(key, value []byte, v *queue.QueueRecord) error {
-	*v = queue.QueueRecord{}
-	name, err := QueueName(key)
-	if err != nil {
-		return err
-	}
-	s, err := open(key, value, nil)
-	if err != nil {
-		return err
-	}
-	v.Name = name
-	v.Paused = s.flags(queueKnown)&queuePaused != 0
-	v.Counts.Submitted, v.Counts.Pruned = s.varint(), s.varint()
-	n := s.count(1)
-	if n >= queue.States {
-		s.fail("counts of unknown states")
-		n = 0
-	}
-	for i := range n {
-		v.Counts.States[i+1] = s.varint()
-	}
 	return s.done(key)
 }
 

@@ -14,6 +14,7 @@ const (
 	KindMeta     Kind = 'm'
 	KindHead     Kind = 'h'
 	KindQueue    Kind = 'q'
+	KindSpend    Kind = 'p' // since format 2
 	KindSpec     Kind = 's'
 	KindLive     Kind = 'l'
 	KindTerminal Kind = 't'

@@ -18,7 +18,7 @@ import (
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
-var update = flag.Bool("update", false, "rewrite testdata/format-1.txt")
+var update = flag.Bool("update", false, "rewrite testdata/format-2.txt")
 
 type pair struct{ key, value []byte }
 
@@ -62,12 +62,16 @@ func reencode(key, value []byte) ([]byte, error) {
 		var v queue.QueueRecord
 		err := record.DecodeQueue(key, value, &v)
 		return record.AppendQueue(nil, &v), err
+	case record.KindSpend:
+		var v queue.SpendRecord
+		err := record.DecodeSpend(key, value, new(record.Names), &v)
+		return record.AppendSpend(nil, &v), err
 	case record.KindSpec:
 		var v queue.Spec
 		err := record.DecodeSpec(key, value, true, new(record.Names), &v)
 		return record.AppendSpec(nil, &v), err
 	case record.KindLive:
-		v := queue.Live{Parents: []queue.Serial{9, 9}, Requires: []queue.Label{{Key: "old"}}, Grant: queue.Grant{Agent: "old"}}
+		v := queue.Live{Parents: []queue.Serial{9, 9}, Requires: []queue.Requirement{{Key: "old"}}, Grant: queue.Grant{Agent: "old"}}
 		err := record.DecodeLive(key, value, new(record.Names), &v)
 		return record.AppendLive(nil, &v), err
 	case record.KindTerminal:
@@ -103,8 +107,8 @@ func TestRecordsComeBackAsTheyWere(t *testing.T) {
 			t.Errorf("%q: %v", p.key, err)
 		}
 	}
-	if len(kinds) != 9 {
-		t.Errorf("samples of %d kinds, want 9", len(kinds))
+	if len(kinds) != 10 {
+		t.Errorf("samples of %d kinds, want 10", len(kinds))
 	}
 }
 
@@ -135,13 +139,13 @@ func TestMetaOfANewerFormat(t *testing.T) {
 	}
 }
 
-// TestFormatIsKept compares with what format 1 has always looked like.
+// TestFormatIsKept compares with what format 2 has always looked like.
 func TestFormatIsKept(t *testing.T) {
 	var b strings.Builder
 	for _, p := range samples(t) {
 		fmt.Fprintf(&b, "%s %s\n", hex.EncodeToString(p.key), hex.EncodeToString(p.value))
 	}
-	const path = "testdata/format-1.txt"
+	const path = "testdata/format-2.txt"
 	if *update {
 		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
 			t.Fatal(err)
@@ -153,6 +157,44 @@ func TestFormatIsKept(t *testing.T) {
 	}
 	if b.String() != string(want) {
 		t.Error("records are spelled differently now: ledgers written before could not be read. Raise Format, or run with -update if only the samples have changed")
+	}
+}
+
+// format1 are records as format 1 wrote them, before there were limits and money.
+func format1(tb testing.TB) (all []pair) {
+	tb.Helper()
+	text, err := os.ReadFile("testdata/format-1.txt")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		var p pair
+		if _, err := fmt.Sscanf(line, "%x %x", &p.key, &p.value); err != nil {
+			tb.Fatalf("%q: %v", line, err)
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// TestFormat1IsRead shows that what format 1 wrote is read, and says nothing that it did not: it
+// is written again as it was, but for the number of the format.
+func TestFormat1IsRead(t *testing.T) {
+	kinds := make(map[record.Kind]bool)
+	for _, p := range format1(t) {
+		kinds[record.KindOf(p.key)] = true
+		want := p.value
+		if record.KindOf(p.key) == record.KindMeta {
+			want = bytes.Clone(want)
+			want[1] = record.Format
+		}
+		got, err := reencode(p.key, p.value)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%q: %x, error %v, want %x", p.key, got, err, want)
+		}
+	}
+	if len(kinds) != 9 {
+		t.Errorf("samples of %d kinds, want 9", len(kinds))
 	}
 }
 
@@ -200,7 +242,7 @@ func TestNamesAreShared(t *testing.T) {
 				t.Fatal(err)
 			}
 			n := testing.AllocsPerRun(100, func() { _ = record.DecodeLive(s.key, s.value, &names, &a) })
-			if n > 2 { // the id, and a request id
+			if n > float64(2+len(a.Requires)) { // the id, a request id, values of requirements
 				t.Errorf("a live record read again costs %v allocations", n)
 			}
 			if err := record.DecodeLive(s.key, s.value, nil, &b); err != nil || !reflect.DeepEqual(a, b) {
@@ -213,7 +255,7 @@ func TestNamesAreShared(t *testing.T) {
 // fuzz feeds a decoder with values for a good key. What it can read must be read the same
 // after it was written again.
 func fuzz(f *testing.F, kind record.Kind) {
-	for _, p := range samples(f) {
+	for _, p := range append(samples(f), format1(f)...) {
 		if record.KindOf(p.key) == kind {
 			f.Add(p.key[1:], p.value)
 		}
@@ -237,6 +279,7 @@ func fuzz(f *testing.F, kind record.Kind) {
 func FuzzDecodeMeta(f *testing.F)     { fuzz(f, record.KindMeta) }
 func FuzzDecodeHead(f *testing.F)     { fuzz(f, record.KindHead) }
 func FuzzDecodeQueue(f *testing.F)    { fuzz(f, record.KindQueue) }
+func FuzzDecodeSpend(f *testing.F)    { fuzz(f, record.KindSpend) }
 func FuzzDecodeSpec(f *testing.F)     { fuzz(f, record.KindSpec) }
 func FuzzDecodeLive(f *testing.F)     { fuzz(f, record.KindLive) }
 func FuzzDecodeTerminal(f *testing.F) { fuzz(f, record.KindTerminal) }

@@ -22,6 +22,7 @@ func AppendSpec(b []byte, v *queue.Spec) []byte {
 	b = appendTerms(b, &terms{
 		digest: v.Digest, queue: v.Queue, priority: v.Priority, parents: v.Parents,
 		policy: v.OnFailure, timeout: v.AttemptTimeout, retry: v.Retry, requires: v.Requires,
+		maxCost: v.MaxCost, fairness: v.FairnessKey, concurrency: v.ConcurrencyKey,
 	})
 	f := bit(len(v.DependsOn) > 0, specDependsOn) | bit(v.NotBefore != 0, specNotBefore) |
 		bit(v.ExpireTime != 0, specExpire) | bit(len(v.Labels) > 0, specLabels)
@@ -61,6 +62,7 @@ func DecodeSpec(key, value []byte, payload bool, names *Names, v *queue.Spec) er
 	s.terms(&t)
 	v.Digest, v.Queue, v.Priority, v.Parents = t.digest, t.queue, t.priority, t.parents
 	v.OnFailure, v.AttemptTimeout, v.Retry, v.Requires = t.policy, t.timeout, t.retry, t.requires
+	v.MaxCost, v.FairnessKey, v.ConcurrencyKey = t.maxCost, t.fairness, t.concurrency
 	f := s.flags(specKnown)
 	if f&specDependsOn != 0 {
 		v.DependsOn = s.strings(nil)

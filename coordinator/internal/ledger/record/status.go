@@ -24,7 +24,8 @@ const (
 )
 
 // appendStatus spells times as differences to the creation, which are short. A difference
-// that overflows wraps, and wraps back when it is read.
+// that overflows wraps, and wraps back when it is read. Spent is spelled by the record around
+// it, which knows what it usually is.
 func appendStatus(b []byte, v *queue.Status) []byte {
 	f := bit(v.Run != usualRun, statusRun) | bit(v.Attempt != 0, statusAttempt) |
 		bit(v.Ready != 0, statusReady) | bit(v.Start != 0, statusStart) |

@@ -11,6 +11,7 @@ const (
 	terminalQueue = 1 << iota
 	terminalFailure
 	terminalFinal
+	terminalSpent // more or less than Final alone; since format 2
 	terminalKnown = 1<<iota - 1
 )
 
@@ -18,7 +19,7 @@ const (
 // the key.
 func AppendTerminal(b []byte, v *queue.Terminal) []byte {
 	f := bit(v.Queue != usualQueue, terminalQueue) | bit(v.Failure != queue.Failure{}, terminalFailure) |
-		bit(v.Final != queue.Attempt{}, terminalFinal)
+		bit(v.Final != queue.Attempt{}, terminalFinal) | bit(v.Status.Spent != v.Final.Spent, terminalSpent)
 	b = append(b, version)
 	b = binary.AppendUvarint(b, f)
 	b = appendString(b, v.ID)
@@ -31,6 +32,9 @@ func AppendTerminal(b []byte, v *queue.Terminal) []byte {
 	}
 	if f&terminalFinal != 0 {
 		b = appendAttempt(b, &v.Final)
+	}
+	if f&terminalSpent != 0 {
+		b = binary.AppendVarint(b, int64(v.Status.Spent))
 	}
 	return appendBytes(b, v.Result)
 }
@@ -61,6 +65,10 @@ func DecodeTerminal(key, value []byte, result bool, names *Names, v *queue.Termi
 	}
 	if f&terminalFinal != 0 {
 		s.attempt(&v.Final)
+	}
+	v.Status.Spent = v.Final.Spent
+	if f&terminalSpent != 0 {
+		v.Status.Spent = queue.Micros(s.varint())
 	}
 	if r := s.bytes(); result && len(r) > 0 {
 		v.Result = bytes.Clone(r)

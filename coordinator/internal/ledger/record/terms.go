@@ -13,20 +13,24 @@ const (
 	usualTimeout = 120 * time.Second
 	usualPolicy  = queue.PolicyCancel
 	usualRun     = 1
+	usualMaxCost = queue.Micros(100_000) // what the contract reserves where a task names no sum
 )
 
 var usualRetry = queue.Retry{MaxAttempts: 3, InitialBackoff: time.Second, MaxBackoff: time.Minute}
 
 // terms are the fields that specs and live records share.
 type terms struct {
-	digest   queue.Digest
-	queue    string
-	priority int32
-	parents  []queue.Serial
-	policy   queue.Policy
-	timeout  time.Duration
-	retry    queue.Retry
-	requires []queue.Label
+	digest      queue.Digest
+	queue       string
+	priority    int32
+	parents     []queue.Serial
+	policy      queue.Policy
+	timeout     time.Duration
+	retry       queue.Retry
+	requires    []queue.Requirement
+	maxCost     queue.Micros
+	fairness    string
+	concurrency string
 }
 
 const (
@@ -36,15 +40,20 @@ const (
 	termPolicy
 	termTimeout
 	termRetry
-	termRequires
-	termsKnown = 1<<iota - 1
+	termEquals  // requirements, all of them equalities
+	termMaxCost // since format 2, as all below
+	termFairness
+	termConcurrency
+	termRequires // requirements of any sort
+	termsKnown   = 1<<iota - 1
 )
 
 func appendTerms(b []byte, t *terms) []byte {
 	f := bit(t.queue != usualQueue, termQueue) | bit(t.priority != 0, termPriority) |
 		bit(len(t.parents) > 0, termParents) | bit(t.policy != usualPolicy, termPolicy) |
 		bit(t.timeout != usualTimeout, termTimeout) | bit(t.retry != usualRetry, termRetry) |
-		bit(len(t.requires) > 0, termRequires)
+		bit(t.maxCost != usualMaxCost, termMaxCost) | bit(t.fairness != "", termFairness) |
+		bit(t.concurrency != "", termConcurrency) | requiresFlag(t.requires)
 	b = binary.AppendUvarint(b, f)
 	b = append(b, t.digest[:]...)
 	if f&termQueue != 0 {
@@ -63,13 +72,22 @@ func appendTerms(b []byte, t *terms) []byte {
 		b = binary.AppendVarint(b, int64(t.timeout))
 	}
 	if f&termRetry != 0 {
-		b = binary.AppendVarint(b, int64(t.retry.MaxAttempts))
-		b = binary.AppendVarint(b, int64(t.retry.InitialBackoff))
-		b = binary.AppendVarint(b, int64(t.retry.MaxBackoff))
-		b = append(b, byte(t.retry.Unknown))
+		b = appendRetry(b, &t.retry)
+	}
+	if f&termEquals != 0 {
+		b = appendEquals(b, t.requires)
+	}
+	if f&termMaxCost != 0 {
+		b = binary.AppendVarint(b, int64(t.maxCost))
+	}
+	if f&termFairness != 0 {
+		b = appendString(b, t.fairness)
+	}
+	if f&termConcurrency != 0 {
+		b = appendString(b, t.concurrency)
 	}
 	if f&termRequires != 0 {
-		b = appendLabels(b, t.requires)
+		b = appendRequires(b, t.requires)
 	}
 	return b
 }
@@ -77,7 +95,7 @@ func appendTerms(b []byte, t *terms) []byte {
 // terms reads what appendTerms wrote; parents and requires reuse the slices in t.
 func (s *scan) terms(t *terms) {
 	parents, requires := t.parents[:0], t.requires[:0]
-	*t = terms{queue: usualQueue, policy: usualPolicy, timeout: usualTimeout, retry: usualRetry}
+	*t = terms{queue: usualQueue, policy: usualPolicy, timeout: usualTimeout, retry: usualRetry, maxCost: usualMaxCost}
 	f := s.flags(termsKnown)
 	copy(t.digest[:], s.take(uint64(len(t.digest))))
 	if f&termQueue != 0 {
@@ -96,15 +114,37 @@ func (s *scan) terms(t *terms) {
 		t.timeout = time.Duration(s.varint())
 	}
 	if f&termRetry != 0 {
-		t.retry.MaxAttempts = s.int32()
-		t.retry.InitialBackoff = time.Duration(s.varint())
-		t.retry.MaxBackoff = time.Duration(s.varint())
-		t.retry.Unknown = queue.UnknownOutcome(s.byte())
+		s.retry(&t.retry)
+	}
+	if f&termEquals != 0 {
+		requires = s.equals(requires)
+	}
+	if f&termMaxCost != 0 {
+		t.maxCost = queue.Micros(s.varint())
+	}
+	if f&termFairness != 0 {
+		t.fairness = s.name()
+	}
+	if f&termConcurrency != 0 {
+		t.concurrency = s.name()
 	}
 	if f&termRequires != 0 {
-		requires = s.labels(requires)
+		requires = s.requires(requires)
 	}
 	t.parents, t.requires = parents, requires
+}
+
+func appendRetry(b []byte, v *queue.Retry) []byte {
+	b = binary.AppendVarint(b, int64(v.MaxAttempts))
+	b = binary.AppendVarint(b, int64(v.InitialBackoff))
+	b = binary.AppendVarint(b, int64(v.MaxBackoff))
+	return append(b, byte(v.Unknown))
+}
+
+func (s *scan) retry(v *queue.Retry) {
+	v.MaxAttempts = s.int32()
+	v.InitialBackoff, v.MaxBackoff = time.Duration(s.varint()), time.Duration(s.varint())
+	v.Unknown = queue.UnknownOutcome(s.byte())
 }
 
 func appendLabels(b []byte, ls []queue.Label) []byte {

@@ -110,6 +110,28 @@ func (s *scan) byte() byte {
 	return v
 }
 
+func (s *scan) bool() bool {
+	v := s.byte()
+	if v > 1 {
+		s.fail("neither yes nor no")
+	}
+	return v == 1
+}
+
+// float reads a number that is not negative; endless and no number are faults.
+func (s *scan) float() float64 {
+	b := s.take(8)
+	if b == nil {
+		return 0
+	}
+	v := math.Float64frombits(binary.BigEndian.Uint64(b))
+	if !(v >= 0 && v <= math.MaxFloat64) {
+		s.fail("number out of range")
+		return 0
+	}
+	return v
+}
+
 // flags reads a word of flags, of which only those in known may be set.
 func (s *scan) flags(known uint64) uint64 {
 	f := s.uvarint()
