@@ -9,11 +9,14 @@ import (
 // preface heads every result, so that it says what made it wherever it is shown.
 const preface = "[stint sandbox] Made by a stand-in with fixed rules; no model was called."
 
-// work is all that the stand-in can do: a sum of two numbers, or the counts and the k most telling sentences of the
-// prompt. Counts lead when the prompt asks for them.
+// work is all that the stand-in can do: a sum of two numbers, what is to be put together, or the counts and the k most
+// telling sentences of the prompt. Counts lead when the prompt asks for them.
 func work(prompt string, k int) string {
 	if line, ok := arithmetic(prompt); ok {
 		return preface + "\n" + line
+	}
+	if text, ok := putTogether(prompt); ok {
+		return preface + "\n" + text
 	}
 	t := readText(prompt)
 	counts := fmt.Sprintf("The prompt has %s (%d distinct) in %s.",

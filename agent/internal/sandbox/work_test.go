@@ -36,6 +36,28 @@ func TestArithmetic(t *testing.T) {
 	}
 }
 
+// What is to be put together comes back whole and as it was; anything else is summed up.
+func TestPutTogether(t *testing.T) {
+	for prompt, want := range map[string]string{
+		"Put together what was said:\n\na: One.  Two.\n\nb: {{ x }}\n": "a: One.  Two.\n\nb: {{ x }}",
+		" put TOGETHER: \r\none\r\n":                                   "one",
+		"Put together:\nPut together:\nx":                              "Put together:\nx",
+		"Put together what was said: one":                              "",
+		"Put together\nwhat was said:\none":                            "",
+		"Put together:\n  \n":                                          "",
+		"Please put together:\none":                                    "",
+		"Put togetherness:\none":                                       "",
+	} {
+		got, ok := putTogether(prompt)
+		if ok != (want != "") || strings.TrimPrefix(got, "Put together, as it was given:\n") != want {
+			t.Errorf("%q: got %q, want %q", prompt, got, want)
+		}
+		if ok && work(prompt, 1) != preface+"\n"+got {
+			t.Errorf("%q: the work is %q", prompt, work(prompt, 1))
+		}
+	}
+}
+
 func TestWordsAndSentences(t *testing.T) {
 	for name, row := range map[string]struct {
 		text      string
