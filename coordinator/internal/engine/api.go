@@ -25,7 +25,8 @@ type API interface {
 	Explain(ctx context.Context, id string) (queue.State, []queue.Why, error)
 
 	// Acquire grants leases to a caller without a session. If ctx ends before the answer could
-	// be handed over, what was granted goes back.
+	// be handed over, what was granted goes back. A lease whose parents have brought too much
+	// ends as failed and is not handed over, here and on a stream.
 	Acquire(ctx context.Context, a Acquire) ([]Lease, error)
 	Extend(ctx context.Context, x []Extension) ([]ExtendOutcome, error)
 	Report(ctx context.Context, r []Report) ([]ReportAck, error)
@@ -41,6 +42,12 @@ type API interface {
 	Queue(ctx context.Context, name string) (queue.QueueView, error)
 	Queues(ctx context.Context, after string, limit int) ([]queue.QueueView, error)
 	SetPaused(ctx context.Context, name string, paused bool) (queue.QueueView, error)
+	// UpdateQueue changes settings, and makes the queue if there is none. u is not to be used again.
+	UpdateQueue(ctx context.Context, u *queue.UpdateQueue) (queue.QueueView, error)
+	// Spend gives up to limit sums of one group behind after; of all queues if name is empty.
+	Spend(ctx context.Context, name string, by queue.SpendBy, after queue.SpendKey, limit int) ([]queue.SpendRecord, error)
+	// RetryDefaults are those of a queue, zero for one that does not exist. They do not block.
+	RetryDefaults(name string) queue.RetryDefaults
 	Status(ctx context.Context) (Status, error)
 
 	// Watch starts a reader of the history behind the given sequence.
@@ -76,6 +83,15 @@ type Lease struct {
 	Payload  []byte
 	Status   queue.Status
 	Priority int32
+	Parents  []Parent // what became of the tasks that it depends on, in their order
+}
+
+// Parent is a task that a leased one depends on, as it stands when the lease is handed over.
+type Parent struct {
+	ID      string
+	State   queue.State   // 0: its retention has ended
+	Result  []byte        // COMPLETED
+	Failure queue.Failure // terminal states but COMPLETED
 }
 
 // Report is what an agent says of a finished attempt; see queue.Report for the fields.

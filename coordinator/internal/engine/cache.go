@@ -24,6 +24,17 @@ type cache struct {
 type content struct {
 	payload  []byte
 	priority int32
+	on       []string // the tasks it depends on
+	by       []queue.Serial
+}
+
+// size is what the content weighs in memory, in bytes.
+func (c *content) size() int {
+	n := len(c.payload)
+	for _, id := range c.on {
+		n += len(id) + parentOverhead
+	}
+	return n
 }
 
 func newCache(limit int) cache {
@@ -39,8 +50,9 @@ func (c *cache) put(specs []queue.Spec) {
 	defer c.mu.Unlock()
 	for i := range specs {
 		s := &specs[i]
-		c.held[s.Serial] = content{s.Payload, s.Priority}
-		c.bytes += len(s.Payload)
+		p := content{s.Payload, s.Priority, s.DependsOn, s.Parents}
+		c.held[s.Serial] = p
+		c.bytes += p.size()
 		c.order = append(c.order, s.Serial)
 	}
 	drop := 0
@@ -77,16 +89,25 @@ func (c *cache) take(s queue.Serial) (content, bool) {
 }
 
 func (c *cache) remove(s queue.Serial) {
-	c.bytes -= len(c.held[s].payload)
+	p := c.held[s]
+	c.bytes -= p.size()
 	delete(c.held, s)
 }
 
 // leases makes what the machine granted ready to be handed over, reading the payloads that are
-// not in memory. The grants must have been released.
-func (e *Engine) leases(ctx context.Context, grants []queue.Granted) ([]Lease, error) {
+// not in memory, and what became of the tasks that it depends on. The grants must have been
+// released. withheld are reports of leases that are not to be handed over; the caller has them
+// recorded.
+func (e *Engine) leases(ctx context.Context, grants []queue.Granted) (_ []Lease, withheld []queue.Report, err error) {
 	out := make([]Lease, len(grants))
 	var missing []queue.Serial
 	var at []int
+	var dependents []dependent
+	add := func(i int, on []string, by []queue.Serial) {
+		if len(by) > 0 {
+			dependents = append(dependents, dependent{i, grants[i].Lease, on, by})
+		}
+	}
 	for i := range grants {
 		g := &grants[i]
 		out[i] = Lease{
@@ -99,19 +120,21 @@ func (e *Engine) leases(ctx context.Context, grants []queue.Granted) ([]Lease, e
 			at = append(at, i)
 		}
 		out[i].Payload, out[i].Priority = p.payload, p.priority
+		add(i, p.on, p.by)
 	}
 	if len(missing) == 0 {
-		return out, nil
+		return e.withParents(ctx, out, dependents)
 	}
 	found, err := e.ledger.Get(ctx, ledger.Keys{Serials: missing, Spec: true, Payload: true})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for j, t := range found.Serials {
 		if t == nil {
-			return nil, fmt.Errorf("engine: granted task %q is not in the ledger", out[at[j]].TaskID)
+			return nil, nil, fmt.Errorf("engine: granted task %q is not in the ledger", out[at[j]].TaskID)
 		}
 		out[at[j]].Payload, out[at[j]].Priority = t.Spec.Payload, t.Spec.Priority
+		add(at[j], t.Spec.DependsOn, t.Spec.Parents)
 	}
-	return out, nil
+	return e.withParents(ctx, out, dependents)
 }

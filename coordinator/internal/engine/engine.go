@@ -47,6 +47,7 @@ type Engine struct {
 	workers    sync.WaitGroup // look-ups under way for the loop
 
 	payloads cache
+	retries  retries
 	streams  streams
 	waiters  waiters
 	history  history

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"time"
 
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
@@ -11,27 +12,36 @@ func (e *Engine) Acquire(ctx context.Context, a Acquire) ([]Lease, error) {
 	if err := e.serving(); err != nil {
 		return nil, err
 	}
-	cmd := &queue.Acquire{
-		Agent: a.Agent, Request: a.Request, Max: a.Max, Length: a.Length, Wait: a.Wait,
-		Queues: a.Queues, Labels: a.Labels,
+	for began := time.Now(); ; {
+		cmd := &queue.Acquire{
+			Agent: a.Agent, Request: a.Request, Max: a.Max, Length: a.Length,
+			Wait: max(a.Wait-time.Since(began), 0), Queues: a.Queues, Labels: a.Labels,
+		}
+		leases, again, err := e.acquire(ctx, cmd)
+		if err != nil {
+			e.tell(&queue.Abandon{Acquire: cmd}) // what was or would be granted goes back
+			return nil, err
+		}
+		if len(leases) > 0 || !again {
+			return leases, nil
+		}
 	}
-	leases, err := e.acquire(ctx, cmd)
-	if err != nil {
-		e.tell(&queue.Abandon{Acquire: cmd}) // what was or would be granted goes back
-		return nil, err
-	}
-	return leases, nil
 }
 
-func (e *Engine) acquire(ctx context.Context, cmd *queue.Acquire) ([]Lease, error) {
+// acquire tells to ask again where leases were granted that cannot be handed over. They have ended
+// by then, or a repeat of the same request would find them.
+func (e *Engine) acquire(ctx context.Context, cmd *queue.Acquire) (leases []Lease, again bool, err error) {
 	if err := e.do(ctx, cmd); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if cmd.Err != nil {
-		return nil, cmd.Err
+		return nil, false, cmd.Err
 	}
-	leases, err := e.leases(ctx, cmd.Grants)
-	return leases, first(err, ctx.Err())
+	leases, withheld, err := e.leases(ctx, cmd.Grants)
+	if err == nil && len(withheld) > 0 {
+		err = e.do(ctx, &queue.ReportLeases{Reports: withheld})
+	}
+	return leases, len(withheld) > 0, first(err, ctx.Err())
 }
 
 // Extend sets the ends of unary leases anew.

@@ -34,6 +34,15 @@ const (
 	outGrants = 64
 	outItems  = 4096
 
+	// parentsBytes bounds what a lease carries of the tasks that it depends on, in bytes of
+	// results and failure messages: as much as one result may have. With the task itself a
+	// lease then stays within the 4 MiB that gRPC clients take.
+	parentsBytes = 1 << 20
+	// parentsPerGet is how many results are read at once, before it is known that they fit.
+	parentsPerGet = 8
+	// parentOverhead is what a dependency weighs in the cache besides its id, in bytes.
+	parentOverhead = 24
+
 	// ringEvents is how many of the newest events are kept for watchers that keep up.
 	ringEvents = 16384
 	// pageEvents is about how many events one read of the history gives.

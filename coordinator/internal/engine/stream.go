@@ -16,6 +16,10 @@ type Stream struct {
 	window  chan struct{} // a slot for each message under way
 	outbox  outbox
 	close   sync.Once
+
+	mu       sync.Mutex
+	credit   int64 // the newest that the agent has told
+	withheld int64 // grants that were not handed over: they have cost the agent no slot
 }
 
 // Connect opens a stream and hands in its first message right behind, which says what is held
@@ -77,8 +81,11 @@ func (s *Stream) Receive(ctx context.Context) (Out, error) {
 			return Out{}, err
 		}
 		if len(grants) > 0 {
-			out.Grants, err = s.engine.leases(ctx, grants)
-			return out, err
+			var withheld []queue.Report
+			if out.Grants, withheld, err = s.engine.leases(ctx, grants); err != nil {
+				return out, err
+			}
+			s.withhold(withheld)
 		}
 		if !out.empty() {
 			return out, nil
@@ -106,7 +113,7 @@ func (s *Stream) call(m Message) *call {
 	sign := s.engine.signer
 	cmd := &queue.Message{
 		Stream: s.id, Reports: sign.reports(m.Reports), Releases: sign.releases(m.Releases),
-		Beats: m.Beats, RoundTrip: m.RoundTrip, Credit: m.Credit, Draining: m.Draining,
+		Beats: m.Beats, RoundTrip: m.RoundTrip, Credit: s.credited(m.Credit), Draining: m.Draining,
 	}
 	var unknown []Cancel // of ids that were never ours: the machine could not name them
 	for i, x := range sign.extensions(m.Held) {
@@ -124,6 +131,31 @@ func (s *Stream) call(m Message) *call {
 		}
 	}
 	return c
+}
+
+// credited is the credit that the machine is to go by: what the agent has told, and what it was
+// never handed. 0 stays unchanged.
+func (s *Stream) credited(told int64) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if told <= 0 {
+		return told
+	}
+	s.credit = max(s.credit, told)
+	return s.credit + s.withheld
+}
+
+// withhold ends leases that are not handed over, as if the agent had reported them, and gives it
+// back the credit that they have used up.
+func (s *Stream) withhold(reports []queue.Report) {
+	if len(reports) == 0 {
+		return
+	}
+	s.mu.Lock()
+	s.withheld += int64(len(reports))
+	credit := s.credit + s.withheld
+	s.mu.Unlock()
+	s.engine.tell(&queue.Message{Stream: s.id, Reports: reports, Credit: credit})
 }
 
 // answer tells the agent what became of a message.

@@ -61,6 +61,33 @@ func (e *Engine) SetPaused(ctx context.Context, name string, paused bool) (queue
 	return then(ctx, e, cmd, func(m *queue.Machine) (queue.QueueView, error) { return m.Queue(name) })
 }
 
+// UpdateQueue changes the settings of a queue, making it if need be.
+func (e *Engine) UpdateQueue(ctx context.Context, u *queue.UpdateQueue) (queue.QueueView, error) {
+	c := newCall(u)
+	c.then = func() { // by the releaser: also if the caller has gone
+		if u.Err == nil {
+			e.retries.set(u.View.Name, u.View.Settings.Retry)
+		}
+		close(c.done)
+	}
+	if err := e.doCall(ctx, c); err != nil {
+		return queue.QueueView{}, err
+	}
+	return u.View, u.Err
+}
+
+// Spend gives what was spent, by queue and name.
+func (e *Engine) Spend(ctx context.Context, name string, by queue.SpendBy, after queue.SpendKey, limit int) ([]queue.SpendRecord, error) {
+	return see(ctx, e, func(m *queue.Machine) ([]queue.SpendRecord, error) {
+		if name != "" {
+			if _, err := m.Queue(name); err != nil {
+				return nil, err
+			}
+		}
+		return m.Spend(name, by, after, limit), nil
+	})
+}
+
 // Status gives the coordinator as a whole.
 func (e *Engine) Status(ctx context.Context) (Status, error) {
 	return see(ctx, e, func(m *queue.Machine) (Status, error) {

@@ -32,6 +32,9 @@ func fillIn(t *stintv1.Task) {
 	if t.AttemptTimeout == nil {
 		t.AttemptTimeout = unsetAttemptTimeout
 	}
+	for i, r := range t.Requires {
+		t.Requires[i] = spelled(r)
+	}
 	fillInBudget(t)
 	fillInRetry(t)
 }

@@ -42,7 +42,7 @@ func TestEnumsAreTheContracts(t *testing.T) {
 		"RELEASED": int(queue.EndReleased), "TIMED_OUT": int(queue.EndTimedOut),
 		"REPLACED": int(queue.EndReplaced), "CANCELLED": int(queue.EndCancelled),
 		"SUPERSEDED": int(queue.EndSuperseded), "TERMINAL": int(queue.EndTerminal),
-		"REPORTED": int(queue.EndReported), "UNKNOWN": int(queue.EndUnknown),
+		"REPORTED": int(queue.EndReported), "UNKNOWN": int(queue.EndUnknown), "FENCED": int(queue.EndFenced),
 	})
 	check("ATTEMPT_OUTCOME_", stintv1.AttemptOutcome_value, 1, map[string]int{
 		"RUNNING": int(queue.OutcomeRunning), "SUCCEEDED": int(queue.OutcomeSucceeded),
@@ -67,6 +67,7 @@ func TestEnumsAreTheContracts(t *testing.T) {
 		"CANCELLED": int(queue.EventCancelled), "EXPIRED": int(queue.EventExpired),
 		"QUARANTINED": int(queue.EventQuarantined), "RETRIED": int(queue.EventRetried),
 		"PRUNED": int(queue.EventPruned), "QUEUE_CHANGED": int(queue.EventQueueChanged),
+		"SPEND_SETTLED": int(queue.EventSpendSettled),
 	})
 	check("AGENT_STATE_", stintv1.AgentState_value, 1, map[string]int{
 		"ONLINE": int(queue.AgentOnline), "OFFLINE": int(queue.AgentOffline),
@@ -77,5 +78,14 @@ func TestEnumsAreTheContracts(t *testing.T) {
 		"BLOCKED": int(queue.ExplainBlocked), "NOT_BEFORE": int(queue.ExplainNotBefore),
 		"BACKING_OFF": int(queue.ExplainBackingOff), "QUEUE_PAUSED": int(queue.ExplainQueuePaused),
 		"NO_MATCHING_AGENT": int(queue.ExplainNoMatchingAgent), "NO_FREE_AGENT": int(queue.ExplainNoFreeAgent),
+		"QUEUE_LIMIT": int(queue.ExplainQueueLimit), "RATE_LIMIT": int(queue.ExplainRateLimit),
+		"BUDGET": int(queue.ExplainBudget), "CONCURRENCY_KEY": int(queue.ExplainConcurrencyKey),
+	})
+	check("BUDGET_PERIOD_", stintv1.BudgetPeriod_value, 1, map[string]int{
+		"TOTAL": int(queue.PeriodTotal), "HOUR": int(queue.PeriodHour),
+		"DAY": int(queue.PeriodDay), "MONTH": int(queue.PeriodMonth),
+	})
+	check("SPEND_GROUP_", stintv1.SpendGroup_value, 1, map[string]int{
+		"QUEUE": int(queue.ByQueue), "AGENT": int(queue.ByAgent), "FAIRNESS_KEY": int(queue.ByFairnessKey),
 	})
 }

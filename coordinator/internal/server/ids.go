@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/oklog/ulid/v2"
+
+	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
 // ids makes ids for tasks that come without one: ULIDs, rising within a process. Their
@@ -15,6 +17,9 @@ type ids struct {
 	mu      sync.Mutex
 	entropy *ulid.MonotonicEntropy
 	now     func() time.Time
+
+	// defaults are those of a queue, which tasks take on their way; nil: queues have none.
+	defaults func(queue string) queue.RetryDefaults
 }
 
 func newIDs(now func() time.Time) *ids {

@@ -7,17 +7,6 @@ import (
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
-// requirements translates k=v expressions: sorted by key, each once.
-func requirements(requires []string) []queue.Label {
-	var out []queue.Label
-	for _, r := range requires {
-		k, v, _ := strings.Cut(r, "=")
-		out = append(out, queue.Label{Key: k, Value: v})
-	}
-	slices.SortFunc(out, byKey)
-	return slices.Compact(out)
-}
-
 // labels translates a map of labels: sorted by key.
 func labels(m map[string]string) []queue.Label {
 	var out []queue.Label

@@ -10,19 +10,24 @@ import (
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
 
 	"github.com/stint-dev/stint/coordinator/internal/engine"
+	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
-// leaseTask is the number of the field Lease.task.
-var leaseTask = (&stintv1.Lease{}).ProtoReflect().Descriptor().Fields().ByName("task").Number()
+// The numbers of the fields Lease.task and ParentResult.result.
+var (
+	leaseTask    = (&stintv1.Lease{}).ProtoReflect().Descriptor().Fields().ByName("task").Number()
+	parentResult = (&stintv1.ParentResult{}).ProtoReflect().Descriptor().Fields().ByName("result").Number()
+)
 
 // grantedLease translates a lease. The task of a first run is as it was submitted, so its
 // stored bytes go out as they are: a grant decodes and encodes nothing.
 func grantedLease(l engine.Lease) (*stintv1.Lease, error) {
 	out := &stintv1.Lease{LeaseId: l.ID, Attempt: l.Attempt, Run: l.Run, ExpiresIn: durationpb.New(l.Left)}
+	for _, p := range l.Parents {
+		out.Parents = append(out.Parents, shownParent(p))
+	}
 	if l.Run <= 1 {
-		raw := make([]byte, 0, protowire.SizeTag(leaseTask)+protowire.SizeBytes(len(l.Payload)))
-		raw = protowire.AppendTag(raw, leaseTask, protowire.BytesType)
-		out.ProtoReflect().SetUnknown(protowire.AppendBytes(raw, l.Payload))
+		out.ProtoReflect().SetUnknown(asField(leaseTask, l.Payload))
 		return out, nil
 	}
 	out.Task = &stintv1.Task{}
@@ -31,6 +36,22 @@ func grantedLease(l engine.Lease) (*stintv1.Lease, error) {
 	}
 	ofThisRun(out.Task, l.Status)
 	return out, nil
+}
+
+// shownParent translates a task that a leased one depends on. Its result goes out as it is
+// stored, like the task itself.
+func shownParent(p engine.Parent) *stintv1.ParentResult {
+	out := &stintv1.ParentResult{TaskId: p.ID, State: stintv1.TaskState(p.State), Failure: shownFailure(p.Failure)}
+	if p.State == queue.Completed {
+		out.ProtoReflect().SetUnknown(asField(parentResult, p.Result))
+	}
+	return out
+}
+
+// asField is an encoded message as a field of another.
+func asField(n protowire.Number, encoded []byte) []byte {
+	raw := make([]byte, 0, protowire.SizeTag(n)+protowire.SizeBytes(len(encoded)))
+	return protowire.AppendBytes(protowire.AppendTag(raw, n, protowire.BytesType), encoded)
 }
 
 func grantedLeases(leases []engine.Lease) ([]*stintv1.Lease, error) {

@@ -40,7 +40,10 @@ const (
 	maxLabels = 32
 	// maxHelloQueues bounds the queues that an agent names.
 	maxHelloQueues = 1000
-	// maxUSD bounds an amount of money.
+	// maxRequireValues bounds the values of one expression in requires: each is looked at when
+	// an agent connects.
+	maxRequireValues = 64
+	// maxUSD bounds an amount of money of a task.
 	maxUSD = 1_000_000
 	// microsPerUSD is the resolution of money.
 	microsPerUSD = 1_000_000

@@ -48,6 +48,9 @@ type fakeEngine struct {
 	drain   func(string, time.Duration) (queue.AgentView, error)
 	queues  func(after string, limit int) ([]queue.QueueView, error)
 	paused  func(string, bool) (queue.QueueView, error)
+	update  func(*queue.UpdateQueue) (queue.QueueView, error)
+	spend   func(name string, by queue.SpendBy, after queue.SpendKey, limit int) ([]queue.SpendRecord, error)
+	retries map[string]queue.RetryDefaults
 	status  func() (engine.Status, error)
 	watch   func(*int64, engine.EventFilter) error
 }
@@ -107,6 +110,13 @@ func (f *fakeEngine) Queues(_ context.Context, after string, n int) ([]queue.Que
 func (f *fakeEngine) SetPaused(_ context.Context, name string, p bool) (queue.QueueView, error) {
 	return f.paused(name, p)
 }
+func (f *fakeEngine) UpdateQueue(_ context.Context, u *queue.UpdateQueue) (queue.QueueView, error) {
+	return f.update(u)
+}
+func (f *fakeEngine) Spend(_ context.Context, name string, by queue.SpendBy, after queue.SpendKey, n int) ([]queue.SpendRecord, error) {
+	return f.spend(name, by, after, n)
+}
+func (f *fakeEngine) RetryDefaults(name string) queue.RetryDefaults { return f.retries[name] }
 func (f *fakeEngine) Status(context.Context) (engine.Status, error) { return f.status() }
 func (f *fakeEngine) Watch(_ context.Context, after *int64, x engine.EventFilter) (*engine.Watcher, error) {
 	return nil, f.watch(after, x)

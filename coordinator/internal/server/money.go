@@ -3,6 +3,8 @@ package server
 import (
 	"math"
 
+	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
+
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
@@ -12,6 +14,12 @@ func micros(usd float64) (queue.Micros, bool) {
 		return 0, false
 	}
 	return queue.Micros(math.Round(usd * microsPerUSD)), true
+}
+
+// mostCost is what an attempt of a task with all defaults filled in may cost.
+func mostCost(t *stintv1.Task) queue.Micros {
+	m, _ := micros(t.GetBudget().GetMaxUsd())
+	return m
 }
 
 // usd translates micro-dollars back.

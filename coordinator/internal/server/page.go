@@ -20,6 +20,7 @@ const (
 	retryTasks  listing = 'r'
 	listAgents  listing = 'a'
 	listQueues  listing = 'q'
+	listSpend   listing = 's'
 )
 
 // token makes a page token of a cursor; no cursor, no token.

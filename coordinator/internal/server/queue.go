@@ -10,7 +10,7 @@ import (
 
 // queueService serves QueueService.
 type queueService struct {
-	stintv1.UnimplementedQueueServiceServer
+	stintv1.UnsafeQueueServiceServer
 	engine  engine.API
 	version string
 }
@@ -58,6 +58,18 @@ func (s *queueService) ResumeQueue(ctx context.Context, r *stintv1.ResumeQueueRe
 		return nil, err
 	}
 	return &stintv1.ResumeQueueResponse{Queue: shownQueue(q)}, nil
+}
+
+func (s *queueService) UpdateQueue(ctx context.Context, r *stintv1.UpdateQueueRequest) (*stintv1.UpdateQueueResponse, error) {
+	u, err := update(r)
+	if err != nil {
+		return nil, err
+	}
+	q, err := s.engine.UpdateQueue(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	return &stintv1.UpdateQueueResponse{Queue: shownQueue(q)}, nil
 }
 
 func (s *queueService) GetStatus(ctx context.Context, _ *stintv1.GetStatusRequest) (*stintv1.GetStatusResponse, error) {

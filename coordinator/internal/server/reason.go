@@ -80,6 +80,10 @@ var reasons = map[stintv1.ErrorReason]reasonRow{
 		"the same instance opened a newer stream"},
 	stintv1.ErrorReason_ERROR_REASON_SHUTTING_DOWN: {codes.Unavailable, nothing, 0, "",
 		"the coordinator is leaving or not yet there; repeat the call"},
+	stintv1.ErrorReason_ERROR_REASON_BUDGET_TOO_LARGE: {codes.FailedPrecondition, precondition, 0, "task",
+		"tasks %s may cost more than the whole budget of their queue; lower max_usd, or raise the queue's limit_usd"},
+	stintv1.ErrorReason_ERROR_REASON_ETAG_MISMATCH: {codes.Aborted, nothing, 0, "",
+		"the queue was changed since this etag was read; read the queue anew and update with its etag"},
 	stintv1.ErrorReason_ERROR_REASON_INTERNAL: {codes.Internal, nothing, 0, "",
 		"a fault of the coordinator, told in its log; whether the call took effect is unknown"},
 }

@@ -70,8 +70,10 @@ func New(c Config) (*Server, error) {
 	}
 	around := &chain{logger: c.Logger, rules: rules, stopping: s.stopping}
 	s.grpc = grpc.NewServer(append(transport(), around.options()...)...)
+	ids := newIDs(c.Now)
+	ids.defaults = c.Engine.RetryDefaults
 	stintv1.RegisterTaskServiceServer(s.grpc, &taskService{
-		engine: c.Engine, ids: newIDs(c.Now), now: c.Now, stall: c.Stall, stopping: s.stopping,
+		engine: c.Engine, ids: ids, now: c.Now, stall: c.Stall, stopping: s.stopping,
 	})
 	stintv1.RegisterAgentServiceServer(s.grpc, &agentService{
 		engine: c.Engine, rules: rules, stall: c.Stall, stopping: s.stopping,

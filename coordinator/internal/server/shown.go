@@ -47,8 +47,13 @@ func shownStatus(t *engine.Task, now time.Time) (*stintv1.TaskStatus, error) {
 		Failure: shownFailure(t.Failure), Lease: shownLease(t.Lease, now),
 		CountedFailures: s.Counted, LostLeases: s.Lost,
 	}
+	var spent queue.Micros // of each attempt's record: one that settled late has not moved the status
 	for _, a := range t.Attempts {
 		out.Attempts = append(out.Attempts, shownAttempt(a))
+		spent += a.Spent
+	}
+	if out.SpentUsd = usd(spent); s.State == queue.Running {
+		out.ReservedUsd = usd(t.Spec.MaxCost)
 	}
 	if s.State != queue.Completed {
 		return out, nil
@@ -96,6 +101,7 @@ func shownAttempt(a queue.Attempt) *stintv1.Attempt {
 func shownWhy(w queue.Why) *stintv1.Explanation {
 	return &stintv1.Explanation{
 		Code: stintv1.ExplanationCode(w.Code), Message: w.Message, TaskIds: w.Tasks, Until: stamp(w.Until),
+		Position: w.Position,
 	}
 }
 
@@ -104,14 +110,7 @@ func shownEvent(e *queue.Event) *stintv1.Event {
 		Sequence: e.Sequence, Time: stamp(e.Time), Kind: stintv1.EventKind(e.Kind),
 		TaskId: e.Task, Queue: e.Queue, Run: e.Run, Attempt: e.Attempt, AgentId: e.Agent,
 		Reason: e.Reason, LeaseEndReason: stintv1.LeaseEndReason(e.End),
-		FailureClass: stintv1.FailureClass(e.Class),
-	}
-}
-
-func shownQueue(q queue.QueueView) *stintv1.Queue {
-	return &stintv1.Queue{
-		Name: q.Name, Paused: q.Paused,
-		Status: &stintv1.QueueStatus{Counts: shownCounts(q.Counts), OldestReadyAge: span(q.OldestReady)},
+		FailureClass: stintv1.FailureClass(e.Class), CostUsd: shownCost(e.Cost, e.HasCost),
 	}
 }
 

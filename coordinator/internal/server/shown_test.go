@@ -42,7 +42,7 @@ func TestShownTask(t *testing.T) {
 		Attempts: []queue.Attempt{{
 			Number: 1, Run: 1, Agent: "other", Start: after(1), Finish: after(2), Outcome: queue.OutcomeFailed,
 			Failure: queue.Failure{Class: queue.ClassTimeout, Message: "m", HTTPStatus: 504, RetryAfter: time.Second},
-			Cost:    10_000, HasCost: true,
+			Cost:    10_000, HasCost: true, Reserved: 100_000, Spent: 10_000, Settled: true,
 		}},
 	}
 	got, err := shownTask(task, stintv1.TaskView_TASK_VIEW_FULL, noon)
@@ -52,6 +52,7 @@ func TestShownTask(t *testing.T) {
 	want := stored(t, spec)
 	want.Status = &stintv1.TaskStatus{
 		State: stintv1.TaskState_TASK_STATE_RUNNING, Run: 1, CountedFailures: 2, LostLeases: 1,
+		SpentUsd: 0.01, ReservedUsd: 0.1,
 		CreateTime: timestamppb.New(noon), ReadyTime: timestamppb.New(noon.Add(time.Second)), StartTime: timestamppb.New(noon.Add(2 * time.Second)),
 		Lease: &stintv1.CurrentLease{
 			AgentId: "me", Attempt: 3, ExpireTime: timestamppb.New(noon.Add(30 * time.Second)), Progress: new(0.25), Message: "on it",

@@ -1,9 +1,6 @@
 package server
 
 import (
-	"fmt"
-	"strings"
-
 	"google.golang.org/protobuf/proto"
 
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
@@ -12,7 +9,8 @@ import (
 )
 
 // specs translates tasks that the rules of the contract have passed, filling in the defaults
-// in place. path gives the field path of task i. generated[i] says that the id was made here.
+// in place, those of their queues too. path gives the field path of task i. generated[i] says that
+// the id was made here.
 func (g *ids) specs(tasks []*stintv1.Task, path func(i int) string) (specs []queue.Spec, generated []bool, err error) {
 	specs, generated = make([]queue.Spec, len(tasks)), make([]bool, len(tasks))
 	var faults []fault
@@ -34,8 +32,12 @@ func (g *ids) specs(tasks []*stintv1.Task, path func(i int) string) (specs []que
 				return nil, nil, err
 			}
 		}
+		open := openRetry(t.GetRetry())
 		fillIn(t)
 		if specs[i], err = spec(t); err != nil {
+			return nil, nil, err
+		}
+		if err := g.takeDefaults(&specs[i], t, open); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -66,22 +68,8 @@ func checkTask(t *stintv1.Task) []fault {
 	if t.NotBefore != nil && t.ExpireTime != nil && instant(t.ExpireTime) <= instant(t.NotBefore) {
 		faults = append(faults, fault{"expire_time", "must be after not_before; raise it or drop not_before"})
 	}
+	faults = append(faults, checkReferences(t.GetInstruction(), t.GetDependsOn())...)
 	return append(faults, checkRequires(t.GetRequires())...)
-}
-
-// checkRequires refuses what no agent can have.
-func checkRequires(requires []string) (faults []fault) {
-	for i, r := range requires {
-		key, value, _ := strings.Cut(r, "=")
-		for _, other := range requires[:i] {
-			if k, v, _ := strings.Cut(other, "="); k == key && v != value {
-				faults = append(faults, fault{fmt.Sprintf("requires[%d]", i),
-					fmt.Sprintf("asks %s for two values, which no agent can have; drop one", key)})
-				break
-			}
-		}
-	}
-	return faults
 }
 
 // spec translates a task with all defaults filled in. Its payload is the task itself in its
@@ -104,5 +92,6 @@ func spec(t *stintv1.Task) (queue.Spec, error) {
 			Unknown:        queue.UnknownOutcome(r.GetUnknownOutcome()),
 		},
 		Requires: requirements(t.GetRequires()), Labels: labels(t.GetLabels()), Payload: payload,
+		MaxCost: mostCost(t), FairnessKey: t.GetFairnessKey(), ConcurrencyKey: t.GetConcurrencyKey(),
 	}, nil
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -40,7 +41,7 @@ func stored(t *testing.T, s queue.Spec) *stintv1.Task {
 func TestDefaults(t *testing.T) {
 	s := specOf(t, &stintv1.Task{Id: "a"})
 	want := queue.Spec{
-		ID: "a", Digest: s.Digest, Queue: "default", OnFailure: queue.PolicyCancel, AttemptTimeout: 2 * time.Minute,
+		ID: "a", Digest: s.Digest, Queue: "default", MaxCost: 100_000, OnFailure: queue.PolicyCancel, AttemptTimeout: 2 * time.Minute,
 		Retry:   queue.Retry{MaxAttempts: 3, InitialBackoff: time.Second, MaxBackoff: time.Minute},
 		Payload: s.Payload,
 	}
@@ -118,7 +119,8 @@ func TestSpecFields(t *testing.T) {
 		s.Priority != -5 || s.Retry.Unknown != queue.UnknownFail {
 		t.Errorf("got %+v", s)
 	}
-	if want := []queue.Label{{Key: "gpu", Value: "true"}, {Key: "z", Value: "1"}}; !slices.Equal(s.Requires, want) {
+	want := []queue.Requirement{{Key: "gpu", Op: queue.In, Values: []string{"true"}}, {Key: "z", Op: queue.In, Values: []string{"1"}}}
+	if !reflect.DeepEqual(s.Requires, want) {
 		t.Errorf("requires %v", s.Requires)
 	}
 	if want := []queue.Label{{Key: "x", Value: "1"}, {Key: "y", Value: "2"}}; !slices.Equal(s.Labels, want) {

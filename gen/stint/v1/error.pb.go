@@ -103,8 +103,8 @@ const (
 	// never be granted. PreconditionFailure names the tasks. Nothing was done; lower max_usd, or raise the
 	// queue's limit_usd with UpdateQueue.
 	ErrorReason_ERROR_REASON_BUDGET_TOO_LARGE ErrorReason = 27
-	// ABORTED: the queue was changed since this etag was read, or does not exist. Nothing was done; read the
-	// queue anew, look at what changed, and update with its etag.
+	// ABORTED: the queue was changed since this etag was read. Nothing was done; read the queue anew, look at
+	// what changed, and update with its etag.
 	ErrorReason_ERROR_REASON_ETAG_MISMATCH ErrorReason = 28
 )
 

@@ -87,8 +87,8 @@ func (BudgetPeriod) EnumDescriptor() ([]byte, []int) {
 }
 
 // Queue is a named line of tasks with its own limits. The queue `default` always exists; others are made by
-// the first submit to them, or by UpdateQueue, and stay. Reads show all fields, with the defaults filled in;
-// UpdateQueue writes all but `paused` and `status`.
+// the first submit to them, or by UpdateQueue, and stay. Reads show all fields; UpdateQueue writes all but
+// `paused` and `status`.
 //
 // What is granted next. Among the queues that an agent serves and that may grant something, each gets its
 // share by weight. Within a queue the fairness_key with the fewest tasks running goes next, and of its tasks

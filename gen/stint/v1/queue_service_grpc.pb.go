@@ -77,9 +77,10 @@ type QueueServiceClient interface {
 	// For operators. May be repeated: it sets values. With an etag a repeat after a success ends with
 	// ETAG_MISMATCH, since the success has changed it.
 	//
-	// Errors: ETAG_MISMATCH (someone else changed the queue; read it anew), FIELD_INVALID also for a path in
-	// update_mask that is not a setting, and for `paused`, which PauseQueue and ResumeQueue change,
-	// TOO_MANY_QUEUES (use an existing queue), DISK_FULL (repeat after the delay in RetryInfo).
+	// Errors: ETAG_MISMATCH (someone else changed the queue; read it anew), QUEUE_NOT_FOUND (an etag, and no
+	// such queue; leave the etag out to make it), TOO_MANY_QUEUES (use an existing queue). FIELD_INVALID also
+	// for a path in update_mask that is not a setting, and for `paused`, which PauseQueue and ResumeQueue
+	// change.
 	//
 	// grpcurl -plaintext -d '{"queue":{"name":"batch","max_running":10,"rate":{"per_second":5},"budget":{"limit_usd":50,"period":"BUDGET_PERIOD_DAY"}},"update_mask":"maxRunning,rate,budget"}' 127.0.0.1:7070 stint.v1.QueueService/UpdateQueue
 	UpdateQueue(ctx context.Context, in *UpdateQueueRequest, opts ...grpc.CallOption) (*UpdateQueueResponse, error)
@@ -229,9 +230,10 @@ type QueueServiceServer interface {
 	// For operators. May be repeated: it sets values. With an etag a repeat after a success ends with
 	// ETAG_MISMATCH, since the success has changed it.
 	//
-	// Errors: ETAG_MISMATCH (someone else changed the queue; read it anew), FIELD_INVALID also for a path in
-	// update_mask that is not a setting, and for `paused`, which PauseQueue and ResumeQueue change,
-	// TOO_MANY_QUEUES (use an existing queue), DISK_FULL (repeat after the delay in RetryInfo).
+	// Errors: ETAG_MISMATCH (someone else changed the queue; read it anew), QUEUE_NOT_FOUND (an etag, and no
+	// such queue; leave the etag out to make it), TOO_MANY_QUEUES (use an existing queue). FIELD_INVALID also
+	// for a path in update_mask that is not a setting, and for `paused`, which PauseQueue and ResumeQueue
+	// change.
 	//
 	// grpcurl -plaintext -d '{"queue":{"name":"batch","max_running":10,"rate":{"per_second":5},"budget":{"limit_usd":50,"period":"BUDGET_PERIOD_DAY"}},"update_mask":"maxRunning,rate,budget"}' 127.0.0.1:7070 stint.v1.QueueService/UpdateQueue
 	UpdateQueue(context.Context, *UpdateQueueRequest) (*UpdateQueueResponse, error)
