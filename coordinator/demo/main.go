@@ -1,7 +1,8 @@
 // Demo shows stint at work on one machine: the stand-in API, a coordinator and two agents as separate processes, and a
 // queue.json of a dozen tasks that depend on each other, whose text is this project's own documents.
 //
-//	demo          one agent is killed (-9) in the middle of a task; the task moves to the other. Ends by itself.
+//	demo          one agent is killed (-9) in the middle of a task; the task moves to the other. Then documents are read
+//	              one by one, and put together by a task that is handed the results. Ends by itself.
 //	demo -up      the same parts, left running until Ctrl-C, with commands to try.
 //
 // It is run by make, from the top of the tree, after the programs were built into bin/. All it knows of a task it is told

@@ -21,7 +21,8 @@ const (
 	storyTime = 60 * time.Second
 )
 
-// story runs the dozen tasks, kills an agent on the way, and shows that nothing was lost by it.
+// story runs the dozen tasks, kills an agent on the way, and shows that nothing was lost by it. Then it has results handed
+// from task to task.
 func story(ctx context.Context, s *stage) error {
 	ctx, cancel := context.WithTimeout(ctx, storyTime)
 	defer cancel()
@@ -110,6 +111,9 @@ func (s *stage) close(ctx context.Context, moved string) error {
 	}
 	say("\nThe text of the last task, %s:\n\n%s\n", lastTask, last.Status.Result.Text)
 	if err := hit.movedOnce(); err != nil {
+		return err
+	}
+	if err := s.mapReduce(ctx); err != nil {
 		return err
 	}
 	if err := s.clear(); err != nil {
