@@ -102,7 +102,7 @@ func (p paper) text() (string, error) {
 	if text == "" {
 		return "", fmt.Errorf("%s has nothing for task %s; was %q renamed?", p.file, p.task, p.part)
 	}
-	return text, nil
+	return strings.ReplaceAll(text, "{{", "{ {"), nil // what a document tells of references is none
 }
 
 // section is what stands under a heading, up to the next of the same rank; without tables and examples, which are no
