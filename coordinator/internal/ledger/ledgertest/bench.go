@@ -49,6 +49,7 @@ type lives struct {
 	instance, agent, name string
 	payload, result       []byte
 	now                   queue.Instant
+	spent                 queue.Micros
 }
 
 func newLives(size int) *lives {
@@ -68,6 +69,12 @@ func (l *lives) next() [3]*queue.Batch {
 		s := l.head.NextSerial
 		l.head.NextSerial++
 		l.life(i, s, fmt.Sprintf("01JXYZ%020d", s))
+	}
+	l.spent += usualMaxCost * queue.Micros(len(l.finish.Terminal))
+	l.finish.Spends = l.finish.Spends[:0]
+	for by, name := range []string{"", l.agent, ""} {
+		l.finish.Spends = append(l.finish.Spends, queue.SpendRecord{Queue: l.name, By: queue.ByQueue + queue.SpendBy(by),
+			Name: name, Spent: l.spent, Attempts: int64(l.spent / usualMaxCost)})
 	}
 	all := [3]*queue.Batch{&l.submit, &l.grant, &l.finish}
 	for _, b := range all {

@@ -52,7 +52,7 @@ func TestVerifyOfASoundLedger(t *testing.T) {
 		t.Fatalf("faults %v, error %v", r.Faults, err)
 	}
 	if r.Census.Head != m.Model.Head || int(r.Census.Specs) != len(m.Model.Specs) || int(r.Census.Live) != len(m.Model.Live) ||
-		int(r.Census.Attempts) != len(m.Model.Attempts) || r.Head != m.Model.Head.Batch || len(r.ID) != 26 {
+		int(r.Census.Attempts) != len(m.Model.Attempts) || int(r.Census.Spends) != len(m.Model.Spends) || r.Head != m.Model.Head.Batch || len(r.ID) != 26 {
 		t.Errorf("report %+v, the model's head is %+v", r, m.Model.Head)
 	}
 	if r.Tables == 0 || r.Records == 0 || calls != int64(r.Tables)+1 || last != total || total != r.Bytes {
@@ -165,6 +165,14 @@ func TestDisagreementsAreFound(t *testing.T) {
 			q.Counts.States[queue.Ready]++
 			return b.Set(record.AppendQueueKey(nil, q.Name), record.AppendQueue(nil, &q), nil)
 		}, "counts"},
+		"spend of no queue": {func(b *pebble.Batch, _ *ledgertest.Model) error {
+			p := queue.SpendRecord{Queue: "nowhere", By: queue.ByAgent, Name: "w", Spent: 1}
+			return b.Set(record.AppendSpendKey(nil, &p), record.AppendSpend(nil, &p), nil)
+		}, `spend of queue "nowhere"`},
+		"spend that cannot be read": {func(b *pebble.Batch, _ *ledgertest.Model) error {
+			p := queue.SpendRecord{Queue: "default", By: queue.ByFairnessKey + 1}
+			return b.Set(record.AppendSpendKey(nil, &p), record.AppendSpend(nil, &p), nil)
+		}, "not the key of what was spent"},
 		"a serial from the future": {func(b *pebble.Batch, m *ledgertest.Model) error {
 			h := m.Head
 			h.NextSerial = 2
