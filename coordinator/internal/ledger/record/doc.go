@@ -23,6 +23,8 @@
 // A value is a version byte and then fields in a fixed order: varints, and strings after
 // their length. What has its usual value is left out, and a word of flags says what is there.
 // The usual values (usualQueue and its neighbours) are part of the format and never change.
+// Format 2 has added to format 1 (limits, money, keys, requirements) and changed nothing that was
+// there: a record of format 1 is one of format 2 that says nothing of these.
 //
 // # What is always true
 //

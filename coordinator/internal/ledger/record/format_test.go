@@ -12,6 +12,7 @@ import (
 
 	"github.com/stint-dev/stint/coordinator/internal/ledger"
 	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
+	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/format-2.txt")
@@ -61,6 +62,33 @@ func format1(tb testing.TB) (all []pair) {
 		all = append(all, p)
 	}
 	return all
+}
+
+// TestFormat1SaysTheUsual shows what tasks and queues of format 1 have of what it did not know: the
+// reservation that the contract has always named, and no limit, key or settings.
+func TestFormat1SaysTheUsual(t *testing.T) {
+	const reservation queue.Micros = 100_000
+	for _, p := range format1(t) {
+		var s queue.Spec
+		var l queue.Live
+		var q queue.QueueRecord
+		var err error
+		wrong := false
+		switch record.KindOf(p.key) {
+		case record.KindSpec:
+			err = record.DecodeSpec(p.key, p.value, false, nil, &s)
+			wrong = s.MaxCost != reservation || s.FairnessKey+s.ConcurrencyKey != ""
+		case record.KindLive:
+			err = record.DecodeLive(p.key, p.value, nil, &l)
+			wrong = l.MaxCost != reservation || l.FairnessKey+l.ConcurrencyKey != "" || l.Status.Spent != 0
+		case record.KindQueue:
+			err = record.DecodeQueue(p.key, p.value, &q)
+			wrong = q.Settings != queue.Settings{} || q.Version != 0 || q.Spend != queue.PeriodSpend{}
+		}
+		if err != nil || wrong {
+			t.Errorf("%q: %+v, %+v, %+v, error %v", p.key, s, l, q, err)
+		}
+	}
 }
 
 // TestFormat1IsRead shows that what format 1 wrote is read, and says nothing that it did not: it

@@ -138,6 +138,30 @@ func TestUsualRecordsAreShort(t *testing.T) {
 	}
 }
 
+// TestUsualMoneyIsShort shows what a life pays for money where nothing is set: nothing in the
+// record of an attempt that settled at the usual reservation or at what it stated, and a byte in
+// the event that tells it.
+func TestUsualMoneyIsShort(t *testing.T) {
+	const usual = 100_000
+	size := func(a queue.Attempt) int { return len(record.AppendAttempt(nil, &a)) }
+	bare := queue.Attempt{Number: 1, Run: 1, Agent: "w", Reported: true, Settled: true, Reserved: usual}
+	all, stated := bare, bare
+	all.Spent = usual
+	stated.Cost, stated.Spent, stated.HasCost = 63, 63, true
+	if b, a, s := size(bare), size(all), size(stated); a != b || s != b+1 {
+		t.Errorf("an attempt has %d bytes, with the reservation spent %d, with its stated cost %d", b, a, s)
+	}
+	told := []queue.Event{{Sequence: 1, Kind: queue.EventCompleted}, {Sequence: 2, Kind: queue.EventCompleted}}
+	before, _ := record.AppendEvents(nil, told)
+	for i := range told {
+		told[i].Cost, told[i].HasCost = usual, true
+	}
+	after, err := record.AppendEvents(nil, told)
+	if err != nil || len(after) > len(before)+len(told) {
+		t.Errorf("%d events have %d bytes, with their cost %d, error %v", len(told), len(before), len(after), err)
+	}
+}
+
 func TestKeysSortAsWhatTheyName(t *testing.T) {
 	serials := []queue.Serial{1, 2, 255, 256, 1 << 40, ^queue.Serial(0)}
 	for i := range serials[1:] {
