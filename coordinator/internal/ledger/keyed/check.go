@@ -3,8 +3,6 @@ package keyed
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/stint-dev/stint/coordinator/internal/ledger"
 	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
@@ -24,7 +22,7 @@ type Census struct {
 func Check(ctx context.Context, v View, fault func(error), tick func()) (Census, error) {
 	c := checker{
 		reader: reader{v: v, names: new(record.Names)},
-		fault:  fault, tick: tick, counts: make(map[string]*queue.Counts),
+		fault:  fault, tick: tick, counts: make(map[string]*queue.Counts), spent: make(map[string]*sums),
 	}
 	var err error
 	if c.Head, err = c.head(); err != nil {
@@ -72,7 +70,8 @@ type checker struct {
 	tick   func()
 	stored []queue.QueueRecord
 	counts map[string]*queue.Counts // as counted
-	next   int64                    // event expected, 0 before the first
+	spent  map[string]*sums
+	next   int64 // event expected, 0 before the first
 }
 
 func wrong(format string, args ...any) error {
@@ -129,21 +128,6 @@ func (c *checker) task(s queue.Serial, id, name string, state queue.State) error
 	}
 	if spec.Serial != s || spec.Queue != name {
 		return wrong("task %q, serial %d, queue %q: its spec says serial %d, queue %q", id, s, name, spec.Serial, spec.Queue)
-	}
-	return nil
-}
-
-// spend holds what was spent against the queues, which have been read.
-func (c *checker) spend(key, value []byte) error {
-	var p queue.SpendRecord
-	if err := record.DecodeSpend(key, value, c.names, &p); err != nil {
-		return err
-	}
-	c.Spends++
-	if _, ok := slices.BinarySearchFunc(c.stored, p.Queue, func(q queue.QueueRecord, name string) int {
-		return strings.Compare(q.Name, name)
-	}); !ok {
-		return wrong("spend of queue %q, which is not there", p.Queue)
 	}
 	return nil
 }
@@ -243,4 +227,5 @@ func (c *checker) totals() {
 	for name := range c.counts {
 		c.fault(wrong("queue %q has tasks but no record", name))
 	}
+	c.spends()
 }

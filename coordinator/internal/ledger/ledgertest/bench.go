@@ -72,7 +72,7 @@ func (l *lives) next() [3]*queue.Batch {
 	}
 	l.spent += usualMaxCost * queue.Micros(len(l.finish.Terminal))
 	l.finish.Spends = l.finish.Spends[:0]
-	for by, name := range []string{"", l.agent, ""} {
+	for by, name := range []string{"", l.agent} {
 		l.finish.Spends = append(l.finish.Spends, queue.SpendRecord{Queue: l.name, By: queue.ByQueue + queue.SpendBy(by),
 			Name: name, Spent: l.spent, Attempts: int64(l.spent / usualMaxCost)})
 	}

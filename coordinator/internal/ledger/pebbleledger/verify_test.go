@@ -169,6 +169,11 @@ func TestDisagreementsAreFound(t *testing.T) {
 			p := queue.SpendRecord{Queue: "nowhere", By: queue.ByAgent, Name: "w", Spent: 1}
 			return b.Set(record.AppendSpendKey(nil, &p), record.AppendSpend(nil, &p), nil)
 		}, `spend of queue "nowhere"`},
+		"more spent than in all": {func(b *pebble.Batch, m *ledgertest.Model) error {
+			p := m.Spends[queue.SpendKey{Queue: "default", By: queue.ByQueue}]
+			p.Spent--
+			return b.Set(record.AppendSpendKey(nil, &p), record.AppendSpend(nil, &p), nil)
+		}, "but its agents"},
 		"spend that cannot be read": {func(b *pebble.Batch, _ *ledgertest.Model) error {
 			p := queue.SpendRecord{Queue: "default", By: queue.ByFairnessKey + 1}
 			return b.Set(record.AppendSpendKey(nil, &p), record.AppendSpend(nil, &p), nil)
