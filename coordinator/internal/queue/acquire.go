@@ -61,7 +61,7 @@ func (m *Machine) abandon(c *Abandon) {
 			continue
 		}
 		if l := m.leases.at(t.lease); l.holder == c.Acquire {
-			m.back(h, t, OutcomeUnconfirmed, EndUnconfirmed)
+			m.back(h, t, OutcomeUnconfirmed, EndUnconfirmed, false)
 		}
 	}
 }

@@ -36,9 +36,10 @@ func (m *Machine) cancelTask(h uint32, t *task, reason string) {
 	}
 	var final Attempt
 	if t.state == Running {
-		m.tellCancel(m.leases.at(t.lease), EndCancelled)
-		final = m.close(t, OutcomeCancelled, EndCancelled)
-		m.emit(t, Event{Kind: EventLeaseEnded, Attempt: final.Number, Agent: final.Agent, End: EndCancelled})
+		l := m.leases.at(t.lease)
+		m.tellCancel(l, EndCancelled)
+		final = m.close(t, OutcomeCancelled, EndCancelled, l.reserved)
+		m.emit(t, final.priced(Event{Kind: EventLeaseEnded, End: EndCancelled}))
 	}
 	if final.Number != 0 && t.expire != 0 && t.expire <= m.now {
 		m.finish(h, t, Expired, deadlineFailure, final, nil) // as every end but success past expire_time

@@ -1,120 +1,71 @@
 package queue
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
-// Bounds of what may exist at once.
-const (
-	MaxQueues    = 10_000 // a queue is never deleted, so a typing error must not make them without end
-	MaxLabelSets = 4_096  // distinct sets of required labels among live tasks: a grant looks at each that fits
-)
+// MaxLabelSets bounds the distinct sets of requirements among live tasks: a grant looks at each
+// that fits.
+const MaxLabelSets = 4_096
 
-// line is a queue inside.
-type line struct {
-	name   string
-	paused bool
-	counts Counts
-	dirty  bool
-}
-
-// class is the tasks of one queue that require the same labels. READY ones wait in its heap.
+// class is the tasks of one queue that require the same of an agent.
 type class struct {
 	key      classKey
-	line     uint32
+	line     *line
 	requires []Requirement
-	ready    heap
+	lanes    []*lane // a heap by rank: those that may have READY tasks
+	plain    lane    // of tasks without a fairness key; in use if it has tasks
+	byFair   map[*fairKey]*lane
 	tasks    int  // live tasks, whatever their state
+	runners  int  // profiles that can run it
 	stirred  bool // in Machine.stirred
+
+	room [1]*lane // of lanes, while one is enough
 }
 
 type classKey struct {
-	line     uint32
+	line     *line
 	requires string
 }
 
-// profile is what a kind of agent can run, with those of its kind that want work.
-type profile struct {
-	key     string
-	labels  map[string]string
-	queues  map[string]bool // empty: all
-	classes []uint32        // that it can run
-	takers  []*taker        // in turn; stale ones are skipped
-	users   int
-	wanting bool // in Machine.wanting
-	idle    bool // in Machine.idle
-}
-
-// taker is one that takes grants: a session's agent or a waiting Acquire.
-type taker struct {
-	agent   *agent
-	waiter  *waiter
-	queued  bool // in its profile's takers
-	profile *profile
-}
-
-func labelKey(ls []Label) string {
-	var b strings.Builder
-	for _, l := range ls {
-		b.WriteString(l.Key + "=" + l.Value + "\n")
-	}
-	return b.String()
-}
-
-// line gives the queue of that name, making it if need be.
-func (m *Machine) line(name string) uint32 {
-	if n, ok := m.lineByName[name]; ok {
-		return n
-	}
-	m.lines = append(m.lines, &line{name: name})
-	n := uint32(len(m.lines) - 1)
-	m.lineByName[name] = n
-	return n
-}
-
-func (m *Machine) touchLine(n uint32) *line {
-	l := m.lines[n]
-	if !l.dirty {
-		l.dirty = true
-		m.dirtyLines = append(m.dirtyLines, l)
-	}
-	return l
-}
-
-// takeClass gives the class of a queue and required labels, with one more task in it.
-func (m *Machine) takeClass(ln uint32, requires []Requirement) uint32 {
-	key := classKey{ln, requirementKey(requires)}
-	n, ok := m.classByKey[key]
+// takeLane gives the lane of a queue, requirements and a fairness key, with one more task in it.
+func (m *Machine) takeLane(f *fairKey, requires []Requirement) uint32 {
+	key := classKey{f.line, requirementKey(requires)}
+	c, ok := m.classByKey[key]
 	if !ok {
-		n = m.newClass(key, requires)
+		c = m.newClass(key, requires)
 	}
-	m.classes[n].tasks++
-	return n
+	c.tasks++
+	ln := &c.plain
+	if f != f.line.plain {
+		ln = c.byFair[f]
+	}
+	if ln == nil || ln.tasks == 0 {
+		ln = m.newLane(c, f)
+	}
+	ln.tasks++
+	return ln.number
 }
 
-func (m *Machine) newClass(key classKey, requires []Requirement) uint32 {
+func (m *Machine) newClass(key classKey, requires []Requirement) *class {
 	c := &class{key: key, line: key.line, requires: slices.Clone(requires)}
-	var n uint32
-	if k := len(m.freeClasses); k > 0 {
-		n, m.freeClasses = m.freeClasses[k-1], m.freeClasses[:k-1]
-		m.classes[n] = c
-	} else {
-		m.classes = append(m.classes, c)
-		n = uint32(len(m.classes) - 1)
-	}
-	m.classByKey[key] = n
+	c.lanes = c.room[:0]
+	m.classByKey[key] = c
+	key.line.classes = append(key.line.classes, c)
 	m.labelSets[key.requires]++
 	for _, p := range m.profiles {
-		if p.fits(m.lines[c.line].name, c.requires) {
-			p.classes = append(p.classes, n)
+		if p.fits(c) {
+			p.reachFor(c.line).add(c)
 		}
 	}
-	return n
+	return c
 }
 
-func (m *Machine) dropClass(n uint32) {
-	c := m.classes[n]
+// dropLane takes one task out of a lane.
+func (m *Machine) dropLane(n uint32) {
+	ln := m.lanes[n]
+	c := ln.class
+	if ln.tasks--; ln.tasks == 0 {
+		m.removeLane(ln)
+	}
 	if c.tasks--; c.tasks > 0 {
 		return
 	}
@@ -122,68 +73,17 @@ func (m *Machine) dropClass(n uint32) {
 	if m.labelSets[c.key.requires]--; m.labelSets[c.key.requires] == 0 {
 		delete(m.labelSets, c.key.requires)
 	}
+	l := c.line
+	l.classes = without(l.classes, c)
 	for _, p := range m.profiles {
-		if i := slices.Index(p.classes, n); i >= 0 {
-			p.classes = slices.Delete(p.classes, i, i+1)
-		}
+		p.forget(c)
 	}
-	m.classes[n] = nil
-	m.freeClasses = append(m.freeClasses, n)
 }
 
-// fits tells whether an agent of this profile can run a task of that queue and those labels.
-func (p *profile) fits(queue string, requires []Requirement) bool {
-	if len(p.queues) > 0 && !p.queues[queue] {
-		return false
+// without takes x out of s, whose order it keeps.
+func without[T comparable](s []T, x T) []T {
+	if i := slices.Index(s, x); i >= 0 {
+		return slices.Delete(s, i, i+1)
 	}
-	for i := range requires {
-		if !requires[i].met(p.labels) {
-			return false
-		}
-	}
-	return true
-}
-
-// takeProfile gives the profile of an agent, with one more user.
-func (m *Machine) takeProfile(labels []Label, queues []string) *profile {
-	labels, queues = slices.Clone(labels), slices.Clone(queues)
-	slices.SortFunc(labels, func(a, b Label) int { return strings.Compare(a.Key, b.Key) })
-	slices.Sort(queues)
-	key := labelKey(labels) + "\x00" + strings.Join(queues, "\n")
-	p, ok := m.profileByKey[key]
-	if !ok {
-		p = m.newProfile(key, labels, queues)
-	}
-	p.users++
-	return p
-}
-
-func (m *Machine) newProfile(key string, labels []Label, queues []string) *profile {
-	p := &profile{key: key, labels: map[string]string{}, queues: map[string]bool{}}
-	for _, l := range labels {
-		p.labels[l.Key] = l.Value
-	}
-	for _, q := range queues {
-		p.queues[q] = true
-	}
-	for n, c := range m.classes {
-		if c != nil && p.fits(m.lines[c.line].name, c.requires) {
-			p.classes = append(p.classes, uint32(n))
-		}
-	}
-	m.profileByKey[key] = p
-	m.profiles = append(m.profiles, p)
-	return p
-}
-
-func (m *Machine) dropProfile(p *profile) {
-	if p.users--; p.users > 0 {
-		return
-	}
-	delete(m.profileByKey, p.key)
-	i := slices.Index(m.profiles, p)
-	m.profiles = slices.Delete(m.profiles, i, i+1)
-	if i := slices.Index(m.idle, p); i >= 0 {
-		m.idle = slices.Delete(m.idle, i, i+1)
-	}
+	return s
 }

@@ -28,15 +28,13 @@ func (m *Machine) emit(t *task, e Event) {
 	e.Sequence, e.Time = m.head.Newest, m.now
 	if t != nil {
 		e.Task, e.Serial, e.Run = m.tasks.names.get(t.name), t.serial, t.run
-		if e.Queue == "" && t.class != 0 {
-			e.Queue = m.lineOf(t).name
-		}
+		e.Queue = m.lineOf(t).name
 	}
 	b := m.records()
 	b.Events = append(b.Events, e)
 }
 
-func (m *Machine) lineOf(t *task) *line { return m.lines[m.classes[t.class].line] }
+func (m *Machine) lineOf(t *task) *line { return m.fairs[t.fair].line }
 
 // touch has the task's live record written with this batch.
 func (m *Machine) touch(h uint32, t *task) {
@@ -54,9 +52,14 @@ func (m *Machine) effects() Effects {
 	m.dirty = m.dirty[:0]
 	for _, l := range m.dirtyLines {
 		l.dirty = false
-		m.records().Queues = append(m.records().Queues, QueueRecord{Name: l.name, Paused: l.paused, Counts: l.counts})
+		m.records().Queues = append(m.records().Queues, l.record())
 	}
 	m.dirtyLines = m.dirtyLines[:0]
+	for _, r := range m.dirtyRows {
+		r.dirty = false
+		m.records().Spends = append(m.records().Spends, r.record())
+	}
+	m.dirtyRows = m.dirtyRows[:0]
 	if b := m.batch; b != nil && !b.Empty() {
 		m.head.Batch++
 		m.head.Now = m.now
@@ -78,11 +81,14 @@ func (m *Machine) record(h uint32) {
 		return
 	}
 	t.set(flagStored, true)
-	c, tm := m.classes[t.class], m.terms.at(t.terms)
+	ln, tm := m.lanes[t.lane], m.terms.at(t.terms)
 	l := Live{
-		Serial: t.serial, ID: m.tasks.names.get(t.name), Digest: t.digest, Queue: m.lines[c.line].name,
+		Serial: t.serial, ID: m.tasks.names.get(t.name), Digest: t.digest, Queue: ln.fair.line.name,
 		Priority: int32(t.priority), OnFailure: tm.onFailure, AttemptTimeout: tm.timeout, Retry: tm.retry,
-		Requires: c.requires, Parents: m.parents(t), Status: t.status(),
+		Requires: ln.class.requires, MaxCost: tm.maxCost, FairnessKey: ln.fair.name, Parents: m.parents(t), Status: t.status(),
+	}
+	if t.gate != 0 {
+		l.ConcurrencyKey = m.gates[t.gate].name
 	}
 	if t.state == Running {
 		l.Grant = m.leases.at(t.lease).grant()

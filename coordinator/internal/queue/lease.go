@@ -37,6 +37,7 @@ type lease struct {
 	progress  float64
 	hasProg   bool
 	message   string
+	reserved  Micros
 	ended     Attempt // once it is not live
 }
 
@@ -55,8 +56,8 @@ func (l *lease) grant() Grant {
 	return Grant{Agent: l.agent.id, Instance: l.instance, Request: l.request, Length: l.length, Start: l.start}
 }
 
-// open makes the lease of a task's next attempt.
-func (m *Machine) open(h uint32, t *task, a *agent) (uint32, *lease) {
+// lease makes the lease of a task's next attempt.
+func (m *Machine) lease(h uint32, t *task, a *agent) (uint32, *lease) {
 	t.attempt++
 	if t.start == 0 {
 		t.start = m.now
@@ -64,7 +65,7 @@ func (m *Machine) open(h uint32, t *task, a *agent) (uint32, *lease) {
 	n, l := m.leases.take()
 	*l = lease{
 		live: true, task: h, attempt: t.attempt, run: t.run, serial: t.serial,
-		batch: m.number(), start: m.now, agent: a,
+		batch: m.number(), start: m.now, agent: a, reserved: m.terms.at(t.terms).maxCost,
 	}
 	t.lease = n
 	m.unreleased = append(m.unreleased, unreleased{l.batch, n})
@@ -129,8 +130,9 @@ func (m *Machine) left(l *lease) time.Duration {
 	return max(0, min(l.backstop, l.agent.heard+l.agent.ttl)-m.mono)
 }
 
-// close ends a live lease and gives the record of its attempt. The caller moves the task.
-func (m *Machine) close(t *task, outcome Outcome, end EndReason) Attempt {
+// close ends a live lease and gives the record of its attempt, settled at cost. The caller moves
+// the task.
+func (m *Machine) close(t *task, outcome Outcome, end EndReason, cost Micros) Attempt {
 	l := m.leases.at(t.lease)
 	l.live = false
 	if l.deadline != 0 {
@@ -139,8 +141,10 @@ func (m *Machine) close(t *task, outcome Outcome, end EndReason) Attempt {
 	m.unhold(t.lease, l)
 	l.ended = Attempt{
 		Number: l.attempt, Run: l.run, Agent: l.agent.id, Unary: l.unary,
-		Start: l.start, Finish: m.now, Outcome: outcome, End: end,
+		Start: l.start, Finish: m.now, Outcome: outcome, End: end, Reserved: l.reserved,
 	}
+	m.settleAttempt(m.fairs[t.fair], &l.ended, cost)
+	t.spent += cost
 	return l.ended
 }
 
@@ -210,7 +214,7 @@ func (m *Machine) popLeases() {
 		h := l.task
 		switch t := m.tasks.at(h); {
 		case l.restored || !l.unary && !l.confirmed:
-			m.back(h, t, OutcomeUnconfirmed, EndUnconfirmed)
+			m.back(h, t, OutcomeUnconfirmed, EndUnconfirmed, false)
 		case l.deadline >= l.backstop:
 			m.timeOut(h, t)
 		default:
@@ -219,10 +223,15 @@ func (m *Machine) popLeases() {
 	}
 }
 
-// back returns a task to READY at no cost: its lease was released or never confirmed.
-func (m *Machine) back(h uint32, t *task, o Outcome, end EndReason) {
-	a := m.close(t, o, end)
-	m.emit(t, Event{Kind: EventLeaseEnded, Attempt: a.Number, Agent: a.Agent, End: end})
+// back returns a task to READY, at no cost to its retries: its lease was released or never
+// confirmed. If the attempt had started it may have spent what was reserved.
+func (m *Machine) back(h uint32, t *task, o Outcome, end EndReason, started bool) {
+	cost := Micros(0)
+	if started {
+		cost = m.leases.at(t.lease).reserved
+	}
+	a := m.close(t, o, end, cost)
+	m.emit(t, a.priced(Event{Kind: EventLeaseEnded, End: end}))
 	m.again(h, t, a)
 }
 
@@ -238,9 +247,9 @@ func (m *Machine) again(h uint32, t *task, a Attempt) {
 
 // lose ends the lease of an agent that fell silent.
 func (m *Machine) lose(h uint32, t *task, end EndReason) {
-	a := m.close(t, OutcomeLost, end)
+	a := m.close(t, OutcomeLost, end, m.leases.at(t.lease).reserved)
 	a.Failure = Failure{Class: ClassLeaseExpired, Message: "agent " + a.Agent + " fell silent"}
-	m.emit(t, Event{Kind: EventLeaseEnded, Attempt: a.Number, Agent: a.Agent, End: end})
+	m.emit(t, a.priced(Event{Kind: EventLeaseEnded, End: end}))
 	t.lost++
 	switch {
 	case t.expire != 0 && t.expire <= m.now:
@@ -258,9 +267,9 @@ func (m *Machine) lose(h uint32, t *task, end EndReason) {
 func (m *Machine) timeOut(h uint32, t *task) {
 	l := m.leases.at(t.lease)
 	ref, stream := l.ref(), l.agent.stream
-	a := m.close(t, OutcomeLost, EndTimedOut)
+	a := m.close(t, OutcomeLost, EndTimedOut, l.reserved)
 	a.Failure = Failure{Class: ClassTimeout, Message: "attempt_timeout and a lease length passed without a report"}
-	m.emit(t, Event{Kind: EventLeaseEnded, Attempt: a.Number, Agent: a.Agent, End: EndTimedOut})
+	m.emit(t, a.priced(Event{Kind: EventLeaseEnded, End: EndTimedOut}))
 	if stream != 0 && !a.Unary {
 		o := m.tell(stream)
 		o.Cancels = append(o.Cancels, LeaseEnd{ref, EndTimedOut})

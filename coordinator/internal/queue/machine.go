@@ -50,11 +50,19 @@ type Machine struct {
 	waiters    []*waiter
 
 	lines        []*line // from 1
-	lineByName   map[string]uint32
-	classes      []*class // from 1
-	classByKey   map[classKey]uint32
-	freeClasses  []uint32
+	lineByName   map[string]*line
+	classByKey   map[classKey]*class
 	labelSets    map[string]int
+	lanes        []*lane // from 1
+	freeLanes    []uint32
+	fairs        []*fairKey // from 1
+	fairByID     map[fairID]*fairKey
+	freeFairs    []uint32
+	gates        []*gate // from 1
+	gateByID     map[gateID]uint32
+	freeGates    []uint32
+	agentRows    int // of spend
+	fairnessRows int
 	profiles     []*profile
 	profileByKey map[string]*profile
 
@@ -64,7 +72,11 @@ type Machine struct {
 	silences   heap         // sessions, by when they count as silent
 	unreleased []unreleased // in order of batch
 
-	stirred []uint32   // classes with newly READY tasks
+	rateTimes   heap // queues that wait for their rate, by elapsed time
+	periodTimes heap // queues that wait for a period of their budget, by its start
+
+	stirred []*class   // classes that may grant what they could not before
+	turns   []stirred  // room for matchStirred
 	wanting []*profile // profiles with new takers
 	idle    []*profile // profiles with takers
 
@@ -80,10 +92,11 @@ type Machine struct {
 	spare      []*Batch
 	dirty      []uint32
 	dirtyLines []*line
+	dirtyRows  []*spendRow
 	out        Effects
 	outAt      map[StreamID]int
 
-	readyHolds, scheduledHolds, expireHolds, leaseHolds, silenceHolds func(heapItem) bool
+	readyHolds, scheduledHolds, expireHolds, leaseHolds, silenceHolds, rateHolds, periodHolds func(heapItem) bool
 }
 
 type stub struct {
@@ -113,8 +126,9 @@ func New(c Config) *Machine {
 	m := &Machine{
 		cfg: c, head: Head{NextSerial: 1, Oldest: 1},
 		kids: map[Serial]kids{}, agents: map[string]*agent{}, byStream: map[StreamID]*agent{}, byNumber: map[uint64]*agent{},
-		requests: map[requestKey][]uint32{}, lines: make([]*line, 1), lineByName: map[string]uint32{},
-		classes: make([]*class, 1), classByKey: map[classKey]uint32{}, labelSets: map[string]int{},
+		requests: map[requestKey][]uint32{}, lines: make([]*line, 1), lineByName: map[string]*line{},
+		classByKey: map[classKey]*class{}, labelSets: map[string]int{}, lanes: make([]*lane, 1),
+		fairs: make([]*fairKey, 1), fairByID: map[fairID]*fairKey{}, gates: make([]*gate, 1), gateByID: map[gateID]uint32{},
 		profileByKey: map[string]*profile{}, past: map[AttemptKey]pastAttempt{}, gone: map[Serial]uint64{},
 		outAt: map[StreamID]int{},
 	}
@@ -137,6 +151,8 @@ func New(c Config) *Machine {
 		return l.live && uint64(l.serial) == it.serial && l.attempt == it.extra && int64(l.deadline) == it.key
 	}
 	m.silenceHolds = func(it heapItem) bool { return m.byNumber[it.serial] != nil }
+	m.rateHolds = func(it heapItem) bool { return m.lines[it.serial].rateAt == it.key }
+	m.periodHolds = func(it heapItem) bool { return m.lines[it.serial].rollAt == it.key }
 	return m
 }
 
@@ -146,6 +162,7 @@ func (m *Machine) Step(in Input) Effects {
 	m.advance(in)
 	m.popScheduled()
 	m.popExpiring()
+	m.popWakes()
 	for _, c := range in.Commands {
 		m.apply(c)
 	}
@@ -200,6 +217,7 @@ func (m *Machine) removeStub(h uint32, t *task) {
 	if t.lease != 0 {
 		m.leases.put(t.lease)
 	}
+	m.dropFair(m.fairs[t.fair])
 	m.tasks.remove(h)
 }
 
@@ -269,6 +287,12 @@ func (m *Machine) Next() (time.Duration, bool) {
 	}
 	if it, ok := m.silences.top(m.silenceHolds); ok {
 		take(time.Duration(it.key) + m.stalled)
+	}
+	if it, ok := m.rateTimes.top(m.rateHolds); ok {
+		take(time.Duration(it.key))
+	}
+	if it, ok := m.periodTimes.top(m.periodHolds); ok {
+		take(m.elapsed + micros(it.key-int64(m.now)))
 	}
 	for _, w := range m.waiters {
 		take(w.until + m.stalled)

@@ -1,7 +1,7 @@
 package queue
 
 import (
-	"slices"
+	"math"
 	"time"
 )
 
@@ -58,79 +58,50 @@ func (m *Machine) next(p *profile) *taker {
 	return nil
 }
 
-// match grants READY tasks while somebody wants them (Q4): new takers choose among all
-// classes they can run; for what became READY a taker is sought among those left. A class
-// that nobody can run costs one look a step, however many tasks it has.
+// match grants READY tasks while somebody wants them (Q4): new takers choose among all that
+// they can run; for what became READY a taker is sought among those left. A class that nobody
+// can run costs one look a step, however many tasks it has.
 func (m *Machine) match() {
 	for _, p := range m.wanting {
 		p.wanting = false
+		seated := false
 		for t := m.next(p); t != nil; t = m.next(p) {
-			c := m.best(p)
-			if c == 0 {
+			if !seated {
+				m.seatAll(p)
+				seated = true
+			}
+			ln := m.best(p)
+			if ln == nil {
 				break
 			}
-			m.grantTo(p, t, c)
+			m.grantTo(p, t, ln)
 		}
 	}
 	m.wanting = m.wanting[:0]
-	for len(m.stirred) > 0 {
-		i := m.firstStirred()
-		if i < 0 {
-			break
-		}
-		n := m.stirred[i]
-		if p := m.idleFor(m.classes[n]); p != nil {
-			m.grantTo(p, m.next(p), n)
+	if len(m.stirred) > 0 {
+		m.matchStirred()
+	}
+}
+
+// best gives the lane that is next among those the profile can run: of the queue whose turn it
+// is the one that comes first.
+func (m *Machine) best(p *profile) *lane {
+	var found *lane
+	turn := uint64(math.MaxUint64)
+	for i := range p.reach {
+		l := p.reach[i].line
+		if l.pass >= turn || !m.open(l) {
 			continue
 		}
-		m.classes[n].stirred = false
-		m.stirred = slices.Delete(m.stirred, i, i+1)
-	}
-}
-
-// head gives the class's first task, if it may be granted now.
-func (m *Machine) headOf(c *class) (heapItem, bool) {
-	if m.lines[c.line].paused || c.ready.live == 0 {
-		return heapItem{}, false
-	}
-	return c.ready.top(m.readyHolds)
-}
-
-// best gives the class with the lowest order key among those the profile can run, or 0.
-func (m *Machine) best(p *profile) uint32 {
-	var least heapItem
-	var found uint32
-	for _, n := range p.classes {
-		if it, ok := m.headOf(m.classes[n]); ok && (found == 0 || it.less(least)) {
-			found, least = n, it
-		}
-	}
-	return found
-}
-
-// firstStirred gives the place of the stirred class whose head comes first, dropping those
-// that have none, or -1.
-func (m *Machine) firstStirred() int {
-	var least heapItem
-	found := -1
-	for i := 0; i < len(m.stirred); {
-		c := m.classes[m.stirred[i]]
-		var it heapItem
-		ok := false
-		if c != nil {
-			it, ok = m.headOf(c)
-		}
-		if !ok {
-			if c != nil {
-				c.stirred = false
+		var least *lane
+		for _, c := range p.reach[i].classes {
+			if ln := m.front(c); ln != nil && (least == nil || ln.rank.less(&least.rank)) {
+				least = ln
 			}
-			m.stirred = slices.Delete(m.stirred, i, i+1)
-			continue
 		}
-		if found < 0 || it.less(least) {
-			found, least = i, it
+		if least != nil && m.fits(least) {
+			found, turn = least, l.pass
 		}
-		i++
 	}
 	return found
 }
@@ -140,10 +111,10 @@ func (m *Machine) idleFor(c *class) *profile {
 		p := m.idle[i]
 		if m.next(p) == nil {
 			p.idle = false
-			m.idle = slices.Delete(m.idle, i, i+1)
+			m.idle = append(m.idle[:i], m.idle[i+1:]...)
 			continue
 		}
-		if p.fits(m.lines[c.line].name, c.requires) {
+		if p.fits(c) {
 			return p
 		}
 		i++
@@ -151,12 +122,11 @@ func (m *Machine) idleFor(c *class) *profile {
 	return nil
 }
 
-// grantTo gives the head of a class to a taker, which then goes to the end of its line.
-func (m *Machine) grantTo(p *profile, tk *taker, n uint32) {
-	c := m.classes[n]
-	it, _ := c.ready.top(m.readyHolds)
-	c.ready.pop()
-	h := it.handle
+// grantTo gives the first task of a lane, as front found it, to a taker, which then goes to the
+// end of its line.
+func (m *Machine) grantTo(p *profile, tk *taker, ln *lane) {
+	h := ln.rank.item.handle
+	ln.ready.pop()
 	t := m.tasks.at(h)
 	t.state = 0 // out of its heap already
 	var g *[]Granted
@@ -169,6 +139,7 @@ func (m *Machine) grantTo(p *profile, tk *taker, n uint32) {
 		g = &m.tell(tk.agent.stream).Grants
 	}
 	m.move(h, t, Running)
+	m.charge(ln, t, l)
 	m.emit(t, Event{Kind: EventGranted, Attempt: l.attempt, Agent: l.agent.id})
 	*g = append(*g, Granted{Lease: l.ref(), ID: m.tasks.names.get(t.name), Run: t.run, Left: l.length, Live: t.status()})
 	if p.takers = p.takers[1:]; m.wants(tk) {
@@ -178,8 +149,23 @@ func (m *Machine) grantTo(p *profile, tk *taker, n uint32) {
 	}
 }
 
+// charge counts a grant to all that bounds or orders those to come.
+func (m *Machine) charge(ln *lane, t *task, ls *lease) {
+	l := ln.class.line
+	l.pass += stride / uint64(l.settings.Weight)
+	l.turn++
+	ln.fair.turn = l.turn
+	if l.bucket.every > 0 {
+		l.bucket.take(m.elapsed)
+	}
+	m.reserve(l, ls)
+	if t.gate != 0 {
+		m.unpark(ln, t.gate)
+	}
+}
+
 func (m *Machine) grantSession(h uint32, t *task, a *agent) *lease {
-	n, l := m.open(h, t, a)
+	n, l := m.lease(h, t, a)
 	l.instance, l.length, l.at = a.instance, a.ttl, len(a.leases)
 	a.leases = append(a.leases, n)
 	a.granted++
@@ -188,7 +174,7 @@ func (m *Machine) grantSession(h uint32, t *task, a *agent) *lease {
 
 func (m *Machine) grantUnary(h uint32, t *task, c *Acquire) *lease {
 	a := m.agent(c.Agent)
-	n, l := m.open(h, t, a)
+	n, l := m.lease(h, t, a)
 	l.unary, l.confirmed, l.length, l.request, l.holder = true, true, c.Length, c.Request, c
 	a.unary++
 	if c.Request != "" {

@@ -1,9 +1,7 @@
 package queue
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -27,9 +25,7 @@ func (m *Machine) TaskBySerial(s Serial) (TaskView, bool) {
 
 func (m *Machine) view(t *task) TaskView {
 	v := TaskView{Serial: t.serial, ID: m.tasks.names.get(t.name), Status: t.status(), Terminal: t.state.Terminal()}
-	if t.class != 0 {
-		v.Queue = m.lineOf(t).name
-	}
+	v.Queue = m.lineOf(t).name
 	if t.state == Running {
 		l := m.leases.at(t.lease)
 		v.Lease = &LeaseView{
@@ -102,31 +98,32 @@ func (m *Machine) Queues(after string, limit int) []QueueView {
 
 // Queue gives one queue.
 func (m *Machine) Queue(name string) (QueueView, error) {
-	n, ok := m.lineByName[name]
+	l, ok := m.lineByName[name]
 	if !ok {
 		return QueueView{}, queueNotFound(name)
 	}
-	l := m.lines[n]
-	v := QueueView{Name: name, Paused: l.paused, Counts: l.counts}
+	m.roll(l)
+	v := QueueView{
+		Name: name, Paused: l.paused, Counts: l.counts, Settings: l.settings, Version: l.version, Running: l.running(),
+		Spend:      SpendView{Start: l.spend.Period, End: l.ends, Settled: l.spend.Settled, Reserved: l.reserved, Overrun: l.spend.Overrun},
+		RateTokens: l.bucket.tokens(m.elapsed),
+	}
 	if l.counts.States[Ready] > 0 {
-		v.OldestReady = m.oldestReady(n)
+		v.OldestReady = m.oldestReady(l)
 	}
 	return v, nil
 }
 
 // oldestReady looks at every READY task of a queue: the heaps are not in order of age, since
 // priority gives a head start. It reads only the heaps, about 24 bytes a task.
-func (m *Machine) oldestReady(n uint32) time.Duration {
+func (m *Machine) oldestReady(l *line) time.Duration {
 	oldest := int64(m.now)
-	for _, c := range m.classes {
-		if c == nil || c.line != n {
-			continue
-		}
-		for _, it := range c.ready.items {
+	for _, c := range l.classes {
+		c.eachReady(func(it heapItem) {
 			if ready := it.key + int64(it.extra)*time.Minute.Microseconds(); ready < oldest && m.readyHolds(it) {
 				oldest = ready
 			}
-		}
+		})
 	}
 	return time.Duration(int64(m.now)-oldest) * time.Microsecond
 }
@@ -149,80 +146,3 @@ func (m *Machine) Head() Head { return m.head }
 
 // Now is the newest wall time that the machine was told.
 func (m *Machine) Now() Instant { return m.now }
-
-// Explain says why a task that the machine holds is not running.
-func (m *Machine) Explain(id string) ([]Why, State, bool) {
-	_, t := m.tasks.find(id)
-	if t == nil {
-		return nil, 0, false
-	}
-	switch {
-	case t.state.Terminal():
-		return nil, t.state, true
-	case t.state == Running:
-		l := m.leases.at(t.lease)
-		return []Why{{Code: ExplainRunning, Message: fmt.Sprintf("attempt %d runs on agent %s", l.attempt, l.agent.id)}}, t.state, true
-	case t.state == Blocked:
-		return []Why{m.explainBlocked(t)}, t.state, true
-	case t.state == Scheduled:
-		return m.explainGrant(t, []Why{explainScheduled(t)}), t.state, true
-	}
-	return m.explainGrant(t, nil), t.state, true
-}
-
-func (m *Machine) explainBlocked(t *task) Why {
-	w := Why{Code: ExplainBlocked, Message: "waits for tasks that it depends on"}
-	for n := t.edges; n != 0; n = m.edges.at(n).next {
-		e := m.edges.at(n)
-		if e.passed {
-			continue
-		}
-		if _, p := m.tasks.findSerial(e.parent); p != nil {
-			w.Tasks = append(w.Tasks, m.tasks.names.get(p.name))
-		} else {
-			w.Serials = append(w.Serials, e.parent)
-		}
-	}
-	slices.Sort(w.Tasks)
-	return w
-}
-
-func explainScheduled(t *task) Why {
-	if t.has(flagBackingOff) {
-		return Why{Code: ExplainBackingOff, Message: "waits after a failed attempt", Until: t.ready}
-	}
-	return Why{Code: ExplainNotBefore, Message: "not_before has not come", Until: t.ready}
-}
-
-// explainGrant adds what keeps, or would keep, a task from being granted.
-func (m *Machine) explainGrant(t *task, ws []Why) []Why {
-	c := m.classes[t.class]
-	name := m.lines[c.line].name
-	if m.lines[c.line].paused {
-		ws = append(ws, Why{Code: ExplainQueuePaused, Message: "queue " + name + " is paused; ResumeQueue lets it go on"})
-	}
-	matching := 0
-	for _, a := range m.agents {
-		if a.taker != nil && a.alive() && a.taker.profile.fits(name, c.requires) {
-			matching++
-		}
-	}
-	switch {
-	case matching == 0:
-		ws = append(ws, Why{Code: ExplainNoMatchingAgent, Message: "no connected agent takes queue " + name + needs(c.requires)})
-	case t.state == Ready && !m.lines[c.line].paused:
-		ws = append(ws, Why{Code: ExplainNoFreeAgent, Message: fmt.Sprintf("connected agents that can run it: %d; none is free, or other tasks come first", matching)})
-	}
-	return ws
-}
-
-func needs(requires []Requirement) string {
-	if len(requires) == 0 {
-		return ""
-	}
-	ls := make([]string, len(requires))
-	for i := range requires {
-		ls[i] = requires[i].String()
-	}
-	return " and has the labels " + strings.Join(ls, ", ")
-}

@@ -112,6 +112,7 @@ func (r *reference) grants(in Input, out *Effects) {
 	var given []struct {
 		key   heapItem
 		taker refTaker
+		queue string
 	}
 	for _, ref := range granted(out) {
 		t := r.tasks[ref.Serial]
@@ -124,14 +125,15 @@ func (r *reference) grants(in Input, out *Effects) {
 		given = append(given, struct {
 			key   heapItem
 			taker refTaker
-		}{t.order(), taker})
+			queue string
+		}{t.order(), taker, t.spec.Queue})
 	}
 	for _, t := range r.live() {
 		if t.st.State != Ready || r.paused[t.spec.Queue] {
 			continue
 		}
 		for _, g := range given { // Q4: priority and age
-			if g.taker.fits(&t.spec) && t.order().less(g.key) {
+			if g.queue == t.spec.Queue && g.taker.fits(&t.spec) && t.order().less(g.key) {
 				r.fault("%s is passed over for serial %d", t.spec.ID, g.key.serial)
 			}
 		}

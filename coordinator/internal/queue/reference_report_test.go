@@ -49,7 +49,7 @@ func (r *reference) judgeReport(x *Report, by *refAgent, id *string) (Ack, EndRe
 		return AckRecorded, 0, true
 	}
 	if cost, has := costOf(x); has && !a.Reported && !a.HasCost {
-		a.Cost, a.HasCost = cost, true // B3
+		a.Cost, a.HasCost, a.Settled = cost, true, true // B3
 		t.attempts[a.Number] = a
 	}
 	return AckLeaseLost, refusal(t, a), false
@@ -79,7 +79,7 @@ func refusal(t *refTask, a Attempt) EndReason {
 
 func (r *reference) reportLive(t *refTask, x *Report) (Ack, EndReason, bool) {
 	a := r.close(t, OutcomeFailed, EndReported)
-	a.Reported, a.Digest = true, x.Digest
+	a.Reported, a.Digest, a.Settled = true, x.Digest, true
 	a.Cost, a.HasCost = costOf(x)
 	if x.Success {
 		a.Outcome = OutcomeSucceeded
@@ -102,7 +102,7 @@ func (r *reference) reportLive(t *refTask, x *Report) (Ack, EndReason, bool) {
 
 func (r *reference) winLate(t *refTask, a Attempt, x *Report) {
 	a.Outcome, a.End, a.Failure = OutcomeSucceeded, EndReported, Failure{}
-	a.Reported, a.Digest = true, x.Digest
+	a.Reported, a.Digest, a.Settled = true, x.Digest, true
 	if !a.HasCost { // else a refused report has settled it (B3)
 		a.Cost, a.HasCost = x.Cost, x.HasCost
 	}

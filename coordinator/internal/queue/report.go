@@ -29,10 +29,12 @@ func (m *Machine) report(r *Report, lk *Lookup, by *agent) {
 		if r.Invalid != "" {
 			r.Ack = AckInvalid // the same content, the same answer
 		}
-	case m.mayWin(r, s):
-		m.winLate(r, s)
+	case !m.mayWin(r, s):
+		m.refuse(r, s, s.end)
+	case m.fenced(r, s):
+		m.refuse(r, s, EndFenced)
 	default:
-		m.refuse(r, s)
+		m.winLate(r, s)
 	}
 }
 
@@ -53,20 +55,17 @@ func (m *Machine) reportLive(r *Report, s standing, by *agent) {
 		m.succeed(r, s)
 		return
 	}
-	a := m.close(s.t, OutcomeFailed, EndReported)
+	a := m.close(s.t, OutcomeFailed, EndReported, r.costs(l.reserved))
 	reported(&a, r)
-	m.emit(s.t, Event{
-		Kind: EventAttemptFailed, Attempt: a.Number, Agent: a.Agent, Class: a.Failure.Class, Reason: clip(a.Failure.Message),
-	})
+	m.emit(s.t, a.priced(Event{Kind: EventAttemptFailed, Class: a.Failure.Class, Reason: clip(a.Failure.Message)}))
 	m.judge(s.h, s.t, a)
 }
 
 func reported(a *Attempt, r *Report) {
-	a.Reported, a.Digest = true, r.Digest
-	a.Cost, a.HasCost = r.Cost, r.HasCost
+	a.Reported, a.Digest, a.Settled = true, r.Digest, true
+	a.Cost, a.HasCost = r.stated()
 	if !r.Success {
 		a.Failure = r.Failure
-		a.Cost, a.HasCost = r.Failure.Cost, r.Failure.HasCost
 		if _, ok := verdicts[a.Failure.Class]; !ok {
 			a.Failure.Class = ClassInternal
 		}
@@ -74,7 +73,7 @@ func reported(a *Attempt, r *Report) {
 }
 
 func (m *Machine) succeed(r *Report, s standing) {
-	a := m.close(s.t, OutcomeSucceeded, EndReported)
+	a := m.close(s.t, OutcomeSucceeded, EndReported, r.costs(m.leases.at(s.t.lease).reserved))
 	reported(&a, r)
 	r.Winner = true
 	m.finish(s.h, s.t, Completed, Failure{}, a, r.Result)
@@ -85,32 +84,34 @@ func (m *Machine) mayWin(r *Report, s standing) bool {
 	return r.Success && s.t != nil && !s.t.state.Terminal() && !s.rec.Reported && s.rec.Outcome != OutcomeReleased
 }
 
+// fenced tells whether the queue takes a late success of its newest attempt only.
+func (m *Machine) fenced(r *Report, s standing) bool {
+	return m.lineOf(s.t).settings.StrictFencing && r.Lease.Attempt != s.t.attempt
+}
+
 // winLate completes a task by the success of an attempt that had been given up; the live
 // lease, if there is one, is superseded.
 func (m *Machine) winLate(r *Report, s standing) {
 	a := *s.rec
 	a.Outcome, a.End, a.Failure = OutcomeSucceeded, EndReported, Failure{}
+	m.settleLate(&a, r, s)
 	reported(&a, r)
-	if s.rec.HasCost { // a refused report has settled it, once and for all (B3)
-		a.Cost, a.HasCost = s.rec.Cost, true
+	if s.rec.final() {
+		a.Cost, a.HasCost = s.rec.Cost, s.rec.HasCost
 	}
 	r.Ack, r.Winner = AckRecorded, true
 	t := s.t
 	var final Attempt
-	var over Event
 	if t.state == Running {
 		l := m.leases.at(t.lease)
 		m.tellCancel(l, EndSuperseded)
-		final = m.close(t, OutcomeSuperseded, EndSuperseded)
-		over = Event{
-			Kind: EventLeaseEnded, Attempt: final.Number, Agent: final.Agent, End: EndSuperseded, Queue: m.lineOf(t).name,
-		}
+		final = m.close(t, OutcomeSuperseded, EndSuperseded, l.reserved)
 	}
 	m.storeAttempt(t.serial, a)
 	t.set(flagSpilled, true)
 	m.complete(s.h, t, a, final, r.Result)
-	if over.Kind != 0 {
-		m.emit(t, over)
+	if final.Number != 0 {
+		m.emit(t, final.priced(Event{Kind: EventLeaseEnded, End: EndSuperseded}))
 	}
 }
 
@@ -118,7 +119,7 @@ func (m *Machine) winLate(r *Report, s standing) {
 func (m *Machine) complete(h uint32, t *task, winner, final Attempt, result []byte) {
 	m.finish(h, t, Completed, Failure{}, final, result)
 	e := &m.batch.Events[len(m.batch.Events)-1]
-	e.Attempt, e.Agent = winner.Number, winner.Agent
+	*e = winner.priced(*e)
 }
 
 // tellCancel has the agent of a live session lease drop it.
@@ -130,23 +131,54 @@ func (m *Machine) tellCancel(l *lease, why EndReason) {
 	o.Cancels = append(o.Cancels, LeaseEnd{l.ref(), why})
 }
 
-// refuse answers a report that comes too late. What it says of cost settles its own attempt,
-// once (B3).
-func (m *Machine) refuse(r *Report, s standing) {
-	r.Ack, r.End = AckLeaseLost, s.end
-	cost, has := r.Cost, r.HasCost
-	if !r.Success {
-		cost, has = r.Failure.Cost, r.Failure.HasCost
-	}
-	if s.rec.Reported || s.rec.HasCost || !has {
+// refuse answers a report that comes too late. It settles its own attempt, once (B3).
+func (m *Machine) refuse(r *Report, s standing, end EndReason) {
+	r.Ack, r.End = AckLeaseLost, end
+	cost, stated := r.stated()
+	if s.rec.final() || !stated && s.rec.Reserved == 0 {
 		return
 	}
 	a := *s.rec
-	a.Cost, a.HasCost = cost, true
+	changed := m.settleLate(&a, r, s)
+	a.Cost, a.HasCost = cost, stated
 	m.storeAttempt(r.Lease.Serial, a)
 	if s.t != nil {
 		if l := s.t.lease; l != 0 && s.rec == &m.leases.at(l).ended {
 			m.leases.at(l).ended = a
 		}
 	}
+	if changed {
+		m.emitSettled(&a, s)
+	}
+}
+
+// final tells whether a report has settled the attempt: then no other does (B3). Records of
+// before attempts were settled know only whether a cost was stated.
+func (a *Attempt) final() bool { return a.Settled || a.Reported || a.HasCost }
+
+// settleLate has the first report of an attempt that ended without one say what it cost, and
+// tells whether that changes the sum.
+func (m *Machine) settleLate(a *Attempt, r *Report, s standing) bool {
+	if a.final() {
+		return false
+	}
+	was, cost := a.Spent, r.costs(a.Reserved)
+	if s.t == nil {
+		return m.resettle(m.line(s.k.Spec.Queue), s.k.Spec.FairnessKey, a, cost)
+	}
+	f := m.fairs[s.t.fair]
+	changed := m.resettle(f.line, f.name, a, cost)
+	if changed && !s.t.state.Terminal() {
+		s.t.spent += cost - was
+		m.touch(s.h, s.t)
+	}
+	return changed
+}
+
+func (m *Machine) emitSettled(a *Attempt, s standing) {
+	e := a.priced(Event{Kind: EventSpendSettled})
+	if s.t == nil {
+		e.Task, e.Serial, e.Queue, e.Run = s.k.Spec.ID, s.k.Spec.Serial, s.k.Spec.Queue, s.k.Status.Run
+	}
+	m.emit(s.t, e)
 }

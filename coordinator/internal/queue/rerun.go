@@ -116,8 +116,9 @@ func (m *Machine) revive(k *Known, c *Rerun) {
 	t.digest, t.create = s.Digest, k.Status.Create
 	t.run, t.attempt, t.expire = k.Status.Run+1, k.Status.Attempt, c.ExpireTime
 	t.set(flagSpilled, k.Status.Spilled || k.Final.Number != 0 || len(k.Attempts) > 0)
-	m.fill(t, s.Queue, s.Priority, s.Requires, terms{s.OnFailure, s.AttemptTimeout, s.Retry})
-	l := m.touchLine(m.classes[t.class].line)
+	t.spent = k.Status.Spent
+	m.fill(t, s)
+	l := m.touchLine(m.lineOf(t))
 	l.counts.States[k.Status.State]--
 	m.watchExpiry(h, t)
 	b := m.records()

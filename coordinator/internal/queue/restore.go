@@ -19,8 +19,10 @@ func (m *Machine) RestoreHead(h Head) {
 // RestoreQueue takes one stored queue; before the tasks. Those that are live are counted as
 // they come: a task whose time came is READY without a record that says so.
 func (m *Machine) RestoreQueue(q QueueRecord) {
-	l := m.lines[m.line(q.Name)]
-	l.paused, l.counts = q.Paused, q.Counts
+	l := m.line(q.Name)
+	l.paused, l.counts, l.spend = q.Paused, q.Counts, q.Spend
+	l.settings, l.version = q.Settings, max(1, q.Version)
+	l.settings.Weight = max(1, l.settings.Weight)
 	clear(l.counts.States[:Completed])
 }
 
@@ -29,14 +31,15 @@ func (m *Machine) RestoreTask(l *Live) error {
 	if _, t := m.tasks.findSerial(l.Serial); t != nil || l.Serial == 0 || l.Serial >= m.head.NextSerial {
 		return fmt.Errorf("%w: live record of serial %d", ErrInconsistent, l.Serial)
 	}
-	if _, ok := m.lineByName[l.Queue]; !ok {
+	in, ok := m.lineByName[l.Queue]
+	if !ok {
 		return fmt.Errorf("%w: task %s is in queue %s, which is not there", ErrInconsistent, l.ID, l.Queue)
 	}
 	h, t := m.tasks.add(l.ID, l.Serial)
 	t.digest = l.Digest
 	t.restore(&l.Status)
-	t.class = m.takeClass(m.line(l.Queue), l.Requires)
-	t.terms = m.terms.take(terms{l.OnFailure, l.AttemptTimeout, l.Retry})
+	m.join(t, in, l.FairnessKey, l.ConcurrencyKey, l.Requires)
+	t.terms = m.terms.take(terms{l.OnFailure, l.AttemptTimeout, l.Retry, l.MaxCost})
 	t.priority, t.counts = int8(l.Priority), l.Status.State
 	t.set(flagStored, true)
 	m.live++
@@ -50,7 +53,7 @@ func (m *Machine) RestoreTask(l *Live) error {
 	if err := m.restoreState(h, t, l); err != nil {
 		return err
 	}
-	m.lines[m.classes[t.class].line].counts.States[t.counts]++
+	in.counts.States[t.counts]++
 	return nil
 }
 
@@ -61,9 +64,10 @@ func (m *Machine) restoreState(h uint32, t *task, l *Live) error {
 	case Scheduled:
 		m.scheduled.push(heapItem{key: int64(t.ready), serial: uint64(t.serial), handle: h})
 	case Ready:
-		m.classes[t.class].ready.push(heapItem{key: t.order(), serial: uint64(t.serial), handle: h, extra: int32(t.priority)})
+		m.ready(h, t)
 	case Running:
 		m.restoreLease(h, t, &l.Grant)
+		m.began(t)
 	default:
 		return fmt.Errorf("%w: live record of task %s has state %s", ErrInconsistent, l.ID, t.state)
 	}
@@ -77,6 +81,7 @@ func (m *Machine) restoreLease(h uint32, t *task, g *Grant) {
 	*l = lease{
 		live: true, restored: true, unary: g.Unary(), task: h, attempt: t.attempt, run: t.run, serial: t.serial,
 		start: g.Start, length: g.Length, agent: a, instance: g.Instance, request: g.Request,
+		reserved: m.terms.at(t.terms).maxCost,
 	}
 	t.lease = n
 	l.backstop = m.terms.at(t.terms).timeout + l.length
@@ -123,7 +128,10 @@ func (m *Machine) Activate(now Instant, parents map[Serial]State) error {
 		if err := m.checkCounts(l); err != nil {
 			return err
 		}
+		m.resume(l)
+		l.bucket = newBucket(l.settings.Rate, m.elapsed)
 	}
+	m.rereserve(nil)
 	return nil
 }
 

@@ -60,7 +60,7 @@ func (m *Machine) held(a *agent, r LeaseRef) (uint32, *lease) {
 
 func (m *Machine) sessionRelease(a *agent, r *Release) {
 	if _, l := m.held(a, r.Lease); l != nil {
-		m.back(l.task, m.tasks.at(l.task), OutcomeReleased, EndReleased)
+		m.back(l.task, m.tasks.at(l.task), OutcomeReleased, EndReleased, r.Started)
 		r.Released = true
 	}
 }
@@ -125,10 +125,10 @@ func (m *Machine) missed(l *lease, a *agent, first bool) {
 	t := m.tasks.at(l.task)
 	switch {
 	case !l.confirmed && first:
-		m.back(l.task, t, OutcomeUnconfirmed, EndUnconfirmed)
+		m.back(l.task, t, OutcomeUnconfirmed, EndUnconfirmed, false)
 	case l.confirmed:
 		if l.misses++; l.misses >= maxMisses {
-			m.back(l.task, t, OutcomeReleased, EndReleased)
+			m.back(l.task, t, OutcomeReleased, EndReleased, true)
 		}
 	}
 }

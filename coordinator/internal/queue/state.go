@@ -34,9 +34,9 @@ func (m *Machine) move(h uint32, t *task, to State) {
 	t.state = to
 	switch to {
 	case Ready:
-		c := m.classes[t.class]
-		c.ready.push(heapItem{key: t.order(), serial: uint64(t.serial), handle: h, extra: int32(t.priority)})
-		m.stir(t.class)
+		m.ready(h, t)
+	case Running:
+		m.began(t)
 	case Scheduled:
 		m.scheduled.push(heapItem{key: int64(t.ready), serial: uint64(t.serial), handle: h})
 	}
@@ -49,28 +49,26 @@ func (m *Machine) leave(t *task) {
 	t.state = 0
 	switch was {
 	case Ready:
-		m.classes[t.class].ready.forget(m.readyHolds)
+		m.unready(t)
 	case Scheduled:
 		m.scheduled.forget(m.scheduledHolds)
+	case Running:
+		m.stopped(t)
 	}
 }
 
 // count moves a task between the counts of its queue; leave has cleared the old state, so
 // that is taken from what the counts were last told.
 func (m *Machine) count(t *task, to State) {
-	l := m.touchLine(m.classes[t.class].line)
+	l := m.touchLine(m.lineOf(t))
 	if t.counts != 0 {
 		l.counts.States[t.counts]--
 	}
 	l.counts.States[to]++
-	t.counts = to
-}
-
-func (m *Machine) stir(class uint32) {
-	if c := m.classes[class]; !c.stirred {
-		c.stirred = true
-		m.stirred = append(m.stirred, class)
+	if l.counts.States[Ready] == 0 {
+		l.fresh = true
 	}
+	t.counts = to
 }
 
 // watchExpiry puts the task under its expire_time.
@@ -104,14 +102,19 @@ func (m *Machine) finish(h uint32, t *task, to State, f Failure, final Attempt, 
 	} else { // retried in this very batch: its terminal record is written over, not dropped
 		b.DropTerminal = slices.DeleteFunc(b.DropTerminal, func(s Serial) bool { return s == t.serial })
 	}
-	m.emit(t, Event{Kind: eventOf[to], Attempt: final.Number, Agent: final.Agent, Class: f.Class, Reason: clip(f.Message)})
+	e := Event{Kind: eventOf[to], Attempt: final.Number, Agent: final.Agent, Class: f.Class, Reason: clip(f.Message)}
+	if to == Completed { // else the event before has told it
+		e = final.priced(e)
+	}
+	m.emit(t, e)
 	m.out.Ended = append(m.out.Ended, b.Terminal[len(b.Terminal)-1].ID)
 	m.detach(t)
 	m.settle(t.serial, to)
 	m.stubs = append(m.stubs, stub{t.ended, h, t.serial})
-	m.dropClass(t.class)
+	m.dropLane(t.lane)
+	m.dropGate(t.gate)
 	m.terms.drop(t.terms)
-	t.class, t.terms = 0, 0
+	t.lane, t.gate, t.terms = 0, 0, 0
 	m.live--
 }
 

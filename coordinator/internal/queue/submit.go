@@ -23,6 +23,9 @@ func (m *Machine) submit(c *Submit) {
 	if err == nil {
 		err = m.checkNew(c.Tasks, existed, &c.Lookup)
 	}
+	if err == nil {
+		err = m.checkBudgets(c.Tasks, existed)
+	}
 	if err != nil {
 		c.Err = err
 		return
@@ -150,7 +153,7 @@ func (m *Machine) checkRoom(tasks []Spec, existed []bool, fresh int) error {
 		}
 	}
 	if len(m.lines)-1+len(queues) > MaxQueues {
-		return &Error{Reason: TooManyQueues, Detail: fmt.Sprintf("at most %d queues may exist; use one that does", MaxQueues)}
+		return tooManyQueues()
 	}
 	if len(m.labelSets)+len(sets) > MaxLabelSets {
 		return &Error{
@@ -191,23 +194,31 @@ func (m *Machine) create(s *Spec) uint32 {
 	h, t := m.tasks.add(s.ID, s.Serial)
 	t.digest, t.create, t.run = s.Digest, m.now, 1
 	t.notBefore, t.expire = s.NotBefore, s.ExpireTime
-	m.fill(t, s.Queue, s.Priority, s.Requires, terms{s.OnFailure, s.AttemptTimeout, s.Retry})
-	m.touchLine(m.classes[t.class].line).counts.Submitted++
+	m.fill(t, s)
+	m.touchLine(m.lineOf(t)).counts.Submitted++
 	m.watchExpiry(h, t)
 	m.emit(t, Event{Kind: EventSubmitted})
 	return h
 }
 
 // fill puts a task where its spec says it belongs.
-func (m *Machine) fill(t *task, queue string, priority int32, requires []Requirement, tm terms) {
-	if _, ok := m.lineByName[queue]; !ok {
-		m.touchLine(m.line(queue))
-		m.emit(nil, Event{Kind: EventQueueChanged, Queue: queue, Reason: "made by the first task submitted to it"})
+func (m *Machine) fill(t *task, s *Spec) {
+	l, ok := m.lineByName[s.Queue]
+	if !ok {
+		l = m.touchLine(m.line(s.Queue))
+		m.emit(nil, Event{Kind: EventQueueChanged, Queue: s.Queue, Reason: "made by the first task submitted to it"})
 	}
-	t.class = m.takeClass(m.line(queue), requires)
-	t.terms = m.terms.take(tm)
-	t.priority = int8(priority)
+	m.join(t, l, s.FairnessKey, s.ConcurrencyKey, s.Requires)
+	t.terms = m.terms.take(terms{s.OnFailure, s.AttemptTimeout, s.Retry, s.MaxCost})
+	t.priority = int8(s.Priority)
 	m.live++
+}
+
+// join gives a task its place in its queue.
+func (m *Machine) join(t *task, l *line, fairness, concurrency string, requires []Requirement) {
+	f := m.takeFair(l, fairness)
+	t.fair, t.gate = f.number, m.takeGate(l, concurrency)
+	t.lane = m.takeLane(f, requires)
 }
 
 func (m *Machine) attachAll(h uint32, s *Spec, lk *Lookup) {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// task is the scheduling state of one task: no pointers, about 130 bytes.
+// task is the scheduling state of one task: no pointers, 128 bytes.
 type task struct {
 	serial    Serial
 	digest    Digest
@@ -15,9 +15,12 @@ type task struct {
 	notBefore Instant
 	expire    Instant
 	ended     uint64 // batch in which it became terminal
+	spent     Micros
 	name      nameRef
 	terms     uint32 // interned terms
-	class     uint32
+	lane      uint32 // 0 once terminal
+	fair      uint32
+	gate      uint32 // 0: no concurrency key, or terminal
 	edges     uint32 // first of its dependency edges
 	lease     uint32 // the live lease, or that of the attempt that ended it
 	run       int32
@@ -40,6 +43,7 @@ const (
 	flagSpilled                          // has attempt records of its own
 	flagDirty                            // its live record is written with this batch
 	flagStored                           // a live record of it is in the ledger
+	flagParked                           // READY and parked: see lane
 )
 
 func (t *task) has(f taskFlags) bool { return t.flags&f != 0 }
@@ -57,6 +61,7 @@ type terms struct {
 	onFailure Policy
 	timeout   time.Duration
 	retry     Retry
+	maxCost   Micros
 }
 
 // order is the static key of the ready order: a point of priority is worth a minute.
@@ -112,7 +117,7 @@ func (t *task) status() Status {
 		State: t.state, Run: t.run, Attempt: t.attempt,
 		Create: t.create, Ready: t.ready, Start: t.start,
 		NotBefore: t.notBefore, ExpireTime: t.expire,
-		Counted: int32(t.counted), Lost: int32(t.lost), Uncounted: t.uncounted, Denied: int32(t.denied),
+		Counted: int32(t.counted), Lost: int32(t.lost), Uncounted: t.uncounted, Denied: int32(t.denied), Spent: t.spent,
 		BackingOff: t.has(flagBackingOff), Spilled: t.has(flagSpilled),
 	}
 }
@@ -122,6 +127,7 @@ func (t *task) restore(s *Status) {
 	t.create, t.ready, t.start = s.Create, s.Ready, s.Start
 	t.notBefore, t.expire = s.NotBefore, s.ExpireTime
 	t.counted, t.lost, t.uncounted, t.denied = uint8(s.Counted), uint8(s.Lost), s.Uncounted, uint8(s.Denied)
+	t.spent = s.Spent
 	t.set(flagBackingOff, s.BackingOff)
 	t.set(flagSpilled, s.Spilled)
 }

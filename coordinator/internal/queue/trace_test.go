@@ -9,11 +9,11 @@ import (
 
 var kindNames = []string{
 	"", "SUBMITTED", "GRANTED", "LEASE_ENDED", "ATTEMPT_FAILED", "COMPLETED", "FAILED", "CANCELLED", "EXPIRED", "QUARANTINED",
-	"RETRIED", "PRUNED", "QUEUE_CHANGED",
+	"RETRIED", "PRUNED", "QUEUE_CHANGED", "SPEND_SETTLED",
 }
 
 var endNames = []string{
-	"", "EXPIRED", "UNCONFIRMED", "RELEASED", "TIMED_OUT", "REPLACED", "CANCELLED", "SUPERSEDED", "TERMINAL", "REPORTED", "UNKNOWN",
+	"", "EXPIRED", "UNCONFIRMED", "RELEASED", "TIMED_OUT", "REPLACED", "CANCELLED", "SUPERSEDED", "TERMINAL", "REPORTED", "UNKNOWN", "FENCED",
 }
 
 var classNames = []string{
@@ -29,6 +29,7 @@ var ackNames = []string{"", "RECORDED", "DUPLICATE", "LEASE_LOST", "INVALID"}
 
 var whyNames = []string{
 	"", "TERMINAL", "RUNNING", "BLOCKED", "NOT_BEFORE", "BACKING_OFF", "QUEUE_PAUSED", "NO_MATCHING_AGENT", "NO_FREE_AGENT",
+	"QUEUE_LIMIT", "RATE_LIMIT", "BUDGET", "CONCURRENCY_KEY",
 }
 
 func eventText(e *Event) string {
@@ -44,6 +45,7 @@ func eventText(e *Event) string {
 	add(e.Agent != "", "by %s", e.Agent)
 	add(e.End != 0, "%s", endNames[e.End])
 	add(e.Class != 0, "class %s", classNames[e.Class])
+	add(e.HasCost, "cost %d", e.Cost)
 	return strings.Join(words, " ")
 }
 

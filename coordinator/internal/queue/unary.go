@@ -32,7 +32,7 @@ func (m *Machine) release(r *Release, lk *Lookup) {
 	case s.need:
 		r.Need = true
 	case s.live && m.leases.at(s.t.lease).unary:
-		m.back(s.h, s.t, OutcomeReleased, EndReleased)
+		m.back(s.h, s.t, OutcomeReleased, EndReleased, r.Started)
 		r.Released = true
 	case s.rec != nil && s.rec.Outcome == OutcomeReleased && s.rec.Unary:
 		r.Released = true

@@ -1,0 +1,152 @@
+package queue
+
+// The turns between queues: each grant moves its queue's pass on by stride ÷ weight, and the
+// queue with the lowest pass is next.
+const (
+	stride = 1 << 24 // divided by the largest weight it is still exact to a few millionths
+
+	// mostLag bounds how far a queue that could not be served may have fallen behind the others,
+	// in strides, so that they are not shut out until it has caught up.
+	mostLag = 100 * stride
+)
+
+// seating places queues in the turns that are fresh, beside those that were there all along.
+type seating struct{ low, all, high uint64 }
+
+func newSeating() seating { return seating{low: noPass, all: noPass} }
+
+const noPass = ^uint64(0)
+
+// look takes a queue in that has something to grant.
+func (s *seating) look(l *line) {
+	s.all = min(s.all, l.pass)
+	if !l.fresh {
+		s.low, s.high = min(s.low, l.pass), max(s.high, l.pass)
+	}
+}
+
+// seat gives a fresh queue the present pass, or up to one grant of its own behind it: what it
+// was given lately counts, what others were given while it had nothing to grant does not.
+func (s *seating) seat(l *line) {
+	low := s.low
+	if low == noPass {
+		low = s.all
+	}
+	if l.fresh {
+		l.fresh = false
+		l.pass = min(max(l.pass, low), low+stride/uint64(l.settings.Weight))
+		return
+	}
+	if s.high > mostLag {
+		l.pass = max(l.pass, s.high-mostLag)
+	}
+}
+
+// seatAll seats the queues that a profile can serve.
+func (m *Machine) seatAll(p *profile) {
+	s := newSeating()
+	for i := range p.reach {
+		if l := p.reach[i].line; l.counts.States[Ready] > 0 {
+			s.look(l)
+		}
+	}
+	for i := range p.reach {
+		if l := p.reach[i].line; l.counts.States[Ready] > 0 {
+			s.seat(l)
+		}
+	}
+}
+
+// stirred is a class that may grant to somebody who waits, and its place among the others.
+type stirred struct {
+	class *class
+	pass  uint64
+	line  int
+	rank  rank
+}
+
+func (a *stirred) less(b *stirred) bool {
+	if a.pass != b.pass {
+		return a.pass < b.pass
+	}
+	if a.line != b.line {
+		return a.line < b.line
+	}
+	return a.rank.less(&b.rank)
+}
+
+// matchStirred seeks takers for what became grantable. The classes lie in a heap, each at or
+// before its true place: grants only put classes off.
+func (m *Machine) matchStirred() {
+	s := newSeating()
+	for _, c := range m.stirred {
+		c.stirred = false
+		if c.tasks > 0 && c.line.counts.States[Ready] > 0 {
+			s.look(c.line)
+		}
+	}
+	q := m.turns[:0]
+	for _, c := range m.stirred {
+		if c.tasks == 0 || c.line.counts.States[Ready] == 0 {
+			continue
+		}
+		s.seat(c.line)
+		if x, _, ok := m.place(c); ok {
+			q = append(q, x)
+		}
+	}
+	clear(m.stirred)
+	m.stirred = m.stirred[:0]
+	for i := len(q)/2 - 1; i >= 0; i-- {
+		sink(q, i)
+	}
+	for len(q) > 0 {
+		x, ln, ok := m.place(q[0].class)
+		if ok && x != q[0] {
+			q[0] = x
+			sink(q, 0)
+			continue
+		}
+		if ok {
+			if p := m.idleFor(x.class); p != nil {
+				m.grantTo(p, m.next(p), ln)
+				continue
+			}
+		}
+		last := len(q) - 1
+		q[0], q[last] = q[last], stirred{}
+		q = q[:last]
+		sink(q, 0)
+	}
+	m.turns = q
+	for _, c := range m.stirred { // by the grants themselves
+		c.stirred = false
+	}
+	m.stirred = m.stirred[:0]
+}
+
+// place gives the place of a class that may grant now.
+func (m *Machine) place(c *class) (stirred, *lane, bool) {
+	if !m.open(c.line) {
+		return stirred{}, nil, false
+	}
+	ln := m.front(c)
+	if ln == nil || !m.fits(ln) {
+		return stirred{}, nil, false
+	}
+	return stirred{c, c.line.pass, c.line.number, ln.rank}, ln, true
+}
+
+func sink(q []stirred, i int) {
+	for n := len(q); 2*i+1 < n; {
+		least := 2*i + 1
+		if least+1 < n && q[least+1].less(&q[least]) {
+			least++
+		}
+		if !q[least].less(&q[i]) {
+			return
+		}
+		q[i], q[least] = q[least], q[i]
+		i = least
+	}
+}
