@@ -267,9 +267,10 @@ func TestQueueUpdatesRefused(t *testing.T) {
 		{"negative running", update(func(k *q) { k.MaxRunning = -1 }), "queue.max_running"},
 		{"negative rate", rate(-1, 0), "queue.rate.per_second"},
 		{"rate not a number", rate(math.NaN(), 0), "queue.rate.per_second"},
-		{"rate too slow", rate(0.000001, 0), "queue.rate"},
+		{"rate too slow", rate(0.00009, 0), "queue.rate"},
 		{"rate too fast", rate(1000001, 0), "queue.rate.per_second"},
 		{"negative burst", rate(1, -1), "queue.rate.burst"},
+		{"burst too large", rate(1, 100001), "queue.rate.burst"},
 		{"weight", update(func(k *q) { k.Weight = 1001 }), "queue.weight"},
 		{"attempts", update(func(k *q) { k.Retry = &stintv1.RetryPolicy{MaxAttempts: 101} }), "queue.retry.max_attempts"},
 		{"negative budget", limit(-1), "queue.budget.limit_usd"},
@@ -284,7 +285,7 @@ func TestQueueUpdatesRefused(t *testing.T) {
 	checkTaken(t, map[string]proto.Message{
 		"nothing but a name": update(func(*q) {}),
 		"a rate of nothing":  rate(0, 0),
-		"slowest rate":       rate(0.00001, 1),
+		"slowest rate":       rate(0.0001, 100000),
 		"a budget of 0":      limit(0),
 		"status on input": update(func(k *q) {
 			k.Status = &stintv1.QueueStatus{SpentUsd: math.NaN(), Running: -1}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -138,7 +139,9 @@ func TestParentsTooLargeForASession(t *testing.T) {
 		r.bring(2, parentsBytes)
 		s := r.connect("agent", Message{Credit: 1})
 		defer s.Close()
-		g := begin(t, func() (Out, error) { return s.Receive(t.Context()) })
+		soon, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		g := begin(t, func() (Out, error) { return s.Receive(soon) })
 		g.waits("a stream that is granted what is not handed out")
 		failedTooLarge(t, r, "over")
 		r.submit("next", "beyond")

@@ -100,7 +100,7 @@ func rateOf(r *stintv1.QueueRate) queue.Rate {
 	}
 	burst := r.GetBurst()
 	if burst == 0 {
-		burst = int32(math.Ceil(r.GetPerSecond()))
+		burst = int32(min(math.Ceil(r.GetPerSecond()), queue.MaxBurst))
 	}
 	return queue.Rate{PerSecond: r.GetPerSecond(), Burst: burst}
 }

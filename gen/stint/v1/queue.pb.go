@@ -247,10 +247,10 @@ func (x *Queue) GetEtag() string {
 // restart lets a burst through.
 type QueueRate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Optional, 0.00001 to 1,000,000; 0: no limit. Tasks granted a second in the long run.
+	// Optional, 0.0001 to 1,000,000; 0: no limit. Tasks granted a second in the long run.
 	PerSecond float64 `protobuf:"fixed64,1,opt,name=per_second,json=perSecond,proto3" json:"per_second,omitempty"`
-	// Optional, 1 to 1,000,000; 0: per_second, rounded up. How many tasks may be granted at once after a
-	// quiet time.
+	// Optional, 1 to 100,000; 0: per_second, rounded up. How many tasks may be granted at once after a quiet
+	// time.
 	Burst         int32 `protobuf:"varint,2,opt,name=burst,proto3" json:"burst,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -632,12 +632,12 @@ const file_stint_v1_queue_proto_rawDesc = "" +
 	"\x06budget\x18\t \x01(\v2\x15.stint.v1.QueueBudgetR\x06budget\x12;\n" +
 	"\x13max_running_per_key\x18\n" +
 	" \x01(\x05B\f\xbaH\t\x1a\a\x18\x80\xad\xe2\x04(\x00R\x10maxRunningPerKey\x12\x1b\n" +
-	"\x04etag\x18\v \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"\x85\x02\n" +
+	"\x04etag\x18\v \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"\x8c\x02\n" +
 	"\tQueueRate\x126\n" +
 	"\n" +
 	"per_second\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x80\x84.A)\x00\x00\x00\x00\x00\x00\x00\x00R\tperSecond\x12!\n" +
-	"\x05burst\x18\x02 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xc0\x84=(\x00R\x05burst:\x9c\x01\xbaH\x98\x01\x1a\x95\x01\n" +
-	"\x12queue_rate.slowest\x12Hper_second must be 0 for no limit, or at least 0.00001 (about one a day)\x1a5!(this.per_second > 0.0 && this.per_second < 0.00001)\"\x90\x01\n" +
+	"\x05burst\x18\x02 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xa0\x8d\x06(\x00R\x05burst:\xa3\x01\xbaH\x9f\x01\x1a\x9c\x01\n" +
+	"\x12queue_rate.slowest\x12Pper_second must be 0 for no limit, or at least 0.0001 (about one in three hours)\x1a4!(this.per_second > 0.0 && this.per_second < 0.0001)\"\x90\x01\n" +
 	"\vQueueBudget\x129\n" +
 	"\tlimit_usd\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00e\xcd\xcdA)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\blimitUsd\x88\x01\x01\x128\n" +
 	"\x06period\x18\x02 \x01(\x0e2\x16.stint.v1.BudgetPeriodB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06periodB\f\n" +
