@@ -82,17 +82,17 @@ func (m *Maker) Finish(s queue.Serial, to queue.State) {
 	l := m.live(s)
 	from := l.Status.State
 	t := queue.Terminal{Serial: s, ID: l.ID, Queue: l.Queue}
-	kind := queue.EventCompleted
-	if to == queue.Completed {
+	kind := queue.EventCancelled
+	switch {
+	case to == queue.Completed:
+		kind = queue.EventCompleted
 		t.Result = some(m.bytes(m.Result))
 		t.Final = m.attempt(&l, queue.OutcomeSucceeded)
-	} else if from == queue.Running {
-		kind = queue.EventCancelled
+	case from == queue.Running:
 		t.Final = m.attempt(&l, queue.OutcomeLost)
 		t.Final.End, t.Final.Reported, t.Final.Settled = queue.EndCancelled, false, false
-		t.Failure = queue.Failure{Class: queue.ClassCancelled, Message: "not wanted"}
-	} else {
-		kind = queue.EventCancelled
+	}
+	if to != queue.Completed {
 		t.Failure = queue.Failure{Class: queue.ClassCancelled, Message: "not wanted"}
 	}
 	t.Status = l.Status

@@ -125,7 +125,7 @@ func (s *scan) float() float64 {
 		return 0
 	}
 	v := math.Float64frombits(binary.BigEndian.Uint64(b))
-	if !(v >= 0 && v <= math.MaxFloat64) {
+	if math.IsNaN(v) || math.IsInf(v, 0) || v < 0 {
 		s.fail("number out of range")
 		return 0
 	}
