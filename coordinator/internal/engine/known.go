@@ -96,7 +96,7 @@ func (e *Engine) knownLeases(ctx context.Context, refs []queue.LeaseRef) ([]queu
 	if len(refs) == 0 {
 		return nil, nil
 	}
-	keys := ledger.Keys{Attempts: make([]queue.AttemptKey, len(refs))}
+	keys := ledger.Keys{Attempts: make([]queue.AttemptKey, len(refs)), Spec: true} // a late cost belongs to a fairness key
 	at := make(map[queue.Serial]int, len(refs))
 	for i, r := range refs {
 		keys.Attempts[i] = queue.AttemptKey{Serial: r.Serial, Number: r.Attempt}
