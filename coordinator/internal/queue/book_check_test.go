@@ -57,6 +57,9 @@ func (x *Batch) checkKeys() error {
 	for _, q := range x.Queues {
 		once("queue", q.Name)
 	}
+	for _, r := range x.Spends {
+		once("spend", r.Key())
+	}
 	for _, p := range x.Prune {
 		once("terminal", p.Serial)
 		once("id", p.ID)

@@ -18,6 +18,7 @@ type book struct {
 	terminal map[Serial]Terminal
 	attempts map[AttemptKey]Attempt
 	queues   map[string]QueueRecord
+	spends   map[SpendKey]SpendRecord
 	events   []Event // all, pruned ones too
 }
 
@@ -26,6 +27,7 @@ func newBook() *book {
 		head:  Head{NextSerial: 1, Oldest: 1},
 		specs: map[Serial]Spec{}, ids: map[string]Serial{}, live: map[Serial]Live{},
 		terminal: map[Serial]Terminal{}, attempts: map[AttemptKey]Attempt{}, queues: map[string]QueueRecord{},
+		spends: map[SpendKey]SpendRecord{},
 	}
 }
 
@@ -62,6 +64,9 @@ func (b *book) fold(x *Batch) error {
 	}
 	for _, q := range x.Queues {
 		b.queues[q.Name] = q
+	}
+	for _, r := range x.Spends {
+		b.spends[r.Key()] = r
 	}
 	for _, p := range x.Prune {
 		errs = append(errs, b.prune(p))
@@ -204,6 +209,11 @@ func (b *book) load(c Config, now Instant) (*Machine, error) {
 	for _, name := range slices.Sorted(maps.Keys(b.queues)) {
 		m.RestoreQueue(b.queues[name])
 	}
+	for _, r := range b.spends {
+		if err := m.RestoreSpend(r); err != nil {
+			return nil, err
+		}
+	}
 	for _, s := range slices.Sorted(maps.Keys(b.live)) {
 		l := b.live[s]
 		if err := m.RestoreTask(&l); err != nil {
@@ -221,7 +231,7 @@ func (b *book) load(c Config, now Instant) (*Machine, error) {
 func (b *book) clone() *book {
 	return &book{
 		head: b.head, specs: maps.Clone(b.specs), ids: maps.Clone(b.ids), live: maps.Clone(b.live),
-		terminal: maps.Clone(b.terminal), attempts: maps.Clone(b.attempts), queues: maps.Clone(b.queues),
+		terminal: maps.Clone(b.terminal), attempts: maps.Clone(b.attempts), queues: maps.Clone(b.queues), spends: maps.Clone(b.spends),
 		events: slices.Clone(b.events),
 	}
 }

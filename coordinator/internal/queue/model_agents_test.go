@@ -79,7 +79,7 @@ func (w *world) drawReports() (Command, Command) {
 func (w *world) drawReleasesOf(agent string, unary bool) []Release {
 	var xs []Release
 	if ref, ok := w.drawLease(agent, unary); ok {
-		xs = append(xs, Release{Lease: ref})
+		xs = append(xs, Release{Lease: ref, Started: w.chance(50, "started")})
 	}
 	return xs
 }

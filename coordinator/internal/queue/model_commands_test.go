@@ -28,6 +28,7 @@ func (w *world) command() *order {
 		{8, w.drawConnect, false},
 		{3, w.drawDisconnect, false},
 		{2, w.drawPause, false},
+		{7, w.drawUpdate, false},
 		{2, w.drawDrain, false},
 		{6, w.drawPrune, false},
 	}
@@ -111,8 +112,14 @@ func (w *world) drawSpec() (s Spec, generated bool) {
 		}
 	}
 	if w.chance(20, "requires") {
-		s.Requires = []Requirement{{"gpu", In, []string{"true"}}}
+		s.Requires = []Requirement{rapid.SampledFrom([]Requirement{
+			{"gpu", In, []string{"true"}}, {"gpu", In, []string{"false", "true"}}, {"gpu", NotIn, []string{"true"}},
+			{"gpu", Exists, nil}, {"gpu", Absent, nil},
+		}).Draw(w.t, "requirement")}
 	}
+	s.MaxCost = Micros(rapid.SampledFrom([]int{0, 0, 3, 5, 8}).Draw(w.t, "max cost"))
+	s.FairnessKey = rapid.SampledFrom([]string{"", "", "x", "y"}).Draw(w.t, "fairness")
+	s.ConcurrencyKey = rapid.SampledFrom([]string{"", "", "k", "l"}).Draw(w.t, "concurrency")
 	s.Digest = digestOf(s)
 	w.specs[id] = s
 	return s, generated
@@ -140,6 +147,30 @@ func (w *world) drawPause() (Command, Command) {
 	q := rapid.SampledFrom([]string{DefaultQueue, "q2"}).Draw(w.t, "queue")
 	p := w.chance(40, "pause")
 	return &SetPaused{Queue: q, Paused: p}, &SetPaused{Queue: q, Paused: p}
+}
+
+func (w *world) drawUpdate() (Command, Command) {
+	c := UpdateQueue{
+		Queue: rapid.SampledFrom([]string{DefaultQueue, DefaultQueue, "q2", "q3"}).Draw(w.t, "queue"),
+		Mask:  Mask(rapid.IntRange(0, int(MaskAll)).Draw(w.t, "mask")) &^ MaskRetry,
+		Etag:  rapid.SampledFrom([]uint64{0, 0, 0, 0, 1, 2, 3}).Draw(w.t, "etag"),
+	}
+	c.Settings = Settings{
+		MaxRunning: rapid.SampledFrom([]int32{0, 0, 1, 2}).Draw(w.t, "max running"),
+		KeyLimit:   rapid.SampledFrom([]int32{0, 1, 1, 2}).Draw(w.t, "key limit"),
+		Rate:       rapid.SampledFrom([]Rate{{}, {}, {0.3, 1}, {0.5, 3}, {2, 2}}).Draw(w.t, "rate"),
+		Weight:     rapid.SampledFrom([]int32{0, 1, 3, 1000, 1001}).Draw(w.t, "weight"),
+
+		StrictFencing: w.chance(40, "strict"),
+	}
+	if w.chance(60, "budget") {
+		c.Settings.Budget = Budget{
+			Set: true, Limit: Micros(rapid.SampledFrom([]int{0, 7, 12, 30}).Draw(w.t, "limit")),
+			Period: rapid.SampledFrom([]Period{PeriodTotal, PeriodHour, PeriodHour}).Draw(w.t, "period"),
+		}
+	}
+	twin := c
+	return &c, &twin
 }
 
 func (w *world) drawDrain() (Command, Command) {

@@ -86,7 +86,9 @@ type knownLease struct {
 func newWorld(t *rapid.T) *world {
 	w := &world{
 		t: t, machine: New(modelConfig), twin: New(modelConfig), ref: newReference(modelConfig),
-		committed: newReference(modelConfig), newest: newBook(), durable: newBook(), now: 1_000_000_000, specs: map[string]Spec{},
+		committed: newReference(modelConfig), newest: newBook(), durable: newBook(),
+		now:   3_500_000_000, // an hour ends in 100 s
+		specs: map[string]Spec{},
 	}
 	return w
 }

@@ -30,6 +30,7 @@ func (r *reference) check(out *Effects, b *book) []string {
 		}
 	}
 	r.checkCounts(b)
+	r.checkMoney(b)
 	r.checkAgents()
 	return r.faults
 }
@@ -129,7 +130,7 @@ func (r *reference) checkAttempts(t *refTask, k Known) {
 
 func (r *reference) checkCounts(b *book) {
 	want := map[string]*Counts{}
-	for q := range r.paused {
+	for q := range r.queues {
 		want[q] = &Counts{}
 	}
 	for _, t := range r.tasks {
@@ -142,8 +143,8 @@ func (r *reference) checkCounts(b *book) {
 		}
 	}
 	for _, q := range r.m.Queues("", MaxQueues) {
-		if c := want[q.Name]; c == nil || q.Counts != *c || q.Paused != r.paused[q.Name] {
-			r.fault("queue %s: %+v, want %+v paused %v", q.Name, q, c, r.paused[q.Name]) // Q1
+		if c := want[q.Name]; c == nil || q.Counts != *c || q.Paused != r.queues[q.Name].paused {
+			r.fault("queue %s: %+v, want %+v", q.Name, q, c) // Q1
 		}
 		delete(want, q.Name)
 	}

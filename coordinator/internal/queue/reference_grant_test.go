@@ -53,7 +53,7 @@ func (r *reference) abandon(c *Abandon) {
 	}
 	for _, t := range r.live() {
 		if t.lease != nil && t.lease.holder == c.Acquire {
-			r.back(t, OutcomeUnconfirmed, EndUnconfirmed)
+			r.back(t, OutcomeUnconfirmed, EndUnconfirmed, false)
 		}
 	}
 }
@@ -110,9 +110,8 @@ func (r *reference) takers() []refTaker {
 // grants takes over what the machine granted, and checks that it might, and that it had to.
 func (r *reference) grants(in Input, out *Effects) {
 	var given []struct {
-		key   heapItem
+		task  *refTask
 		taker refTaker
-		queue string
 	}
 	for _, ref := range granted(out) {
 		t := r.tasks[ref.Serial]
@@ -121,26 +120,50 @@ func (r *reference) grants(in Input, out *Effects) {
 			r.fault("%v is granted to nobody who may have it", ref)
 			continue
 		}
+		r.mayGrant(t)
+		r.checkFair(t, taker)
 		r.open(t, ref, taker, out)
 		given = append(given, struct {
-			key   heapItem
+			task  *refTask
 			taker refTaker
-			queue string
-		}{t.order(), taker, t.spec.Queue})
+		}{t, taker})
 	}
 	for _, t := range r.live() {
-		if t.st.State != Ready || r.paused[t.spec.Queue] {
+		if t.st.State != Ready || r.noRoom(t) {
 			continue
 		}
-		for _, g := range given { // Q4: priority and age
-			if g.queue == t.spec.Queue && g.taker.fits(&t.spec) && t.order().less(g.key) {
-				r.fault("%s is passed over for serial %d", t.spec.ID, g.key.serial)
+		for _, g := range given { // Q4: priority and age, within a fairness key
+			if g.task.spec.Queue == t.spec.Queue && g.task.spec.FairnessKey == t.spec.FairnessKey &&
+				g.taker.fits(&t.spec) && t.order().less(g.task.order()) {
+				r.fault("%s is passed over for %s", t.spec.ID, g.task.spec.ID)
 			}
+		}
+		if r.limited(t) {
+			continue
 		}
 		for _, k := range r.takers() { // Q4: nobody idle
 			if k.fits(&t.spec) {
 				r.fault("%s is left though %s wants work", t.spec.ID, k.agent)
 			}
+		}
+	}
+}
+
+// noRoom tells whether the concurrency key of a task has no room.
+func (r *reference) noRoom(t *refTask) bool {
+	s, most := &t.spec, r.queues[t.spec.Queue].set.KeyLimit
+	return most > 0 && s.ConcurrencyKey != "" && r.running(s.Queue, "*", s.ConcurrencyKey) >= int(most)
+}
+
+// checkFair shows that no fairness key of the queue with fewer running has a task that the
+// taker could have had instead.
+func (r *reference) checkFair(t *refTask, k refTaker) {
+	s := &t.spec
+	has := r.running(s.Queue, s.FairnessKey, "*")
+	for _, o := range r.live() {
+		if o.st.State == Ready && o.spec.Queue == s.Queue && o.spec.FairnessKey != s.FairnessKey && k.fits(&o.spec) &&
+			!r.noRoom(o) && r.running(s.Queue, o.spec.FairnessKey, "*") < has {
+			r.fault("%s is granted before %s, whose key has fewer running than %d", s.ID, o.spec.ID, has)
 		}
 	}
 }
@@ -198,8 +221,8 @@ func (r *reference) open(t *refTask, ref LeaseRef, k refTaker, out *Effects) {
 	switch {
 	case t.st.State != Ready:
 		r.fault("%s is granted while %s", t.spec.ID, t.st.State) // L1, Q2, Q6, C5
-	case r.paused[t.spec.Queue] || !k.fits(&t.spec):
-		r.fault("%s is granted to %s, paused %v", t.spec.ID, k.agent, r.paused[t.spec.Queue])
+	case r.queues[t.spec.Queue].paused || !k.fits(&t.spec):
+		r.fault("%s is granted to %s, paused %v", t.spec.ID, k.agent, r.queues[t.spec.Queue].paused)
 	case ref.Attempt != t.st.Attempt+1:
 		r.fault("%s is granted as attempt %d after %d", t.spec.ID, ref.Attempt, t.st.Attempt) // L2
 	case t.st.NotBefore > r.now || r.expired(t):

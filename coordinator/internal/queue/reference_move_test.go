@@ -38,16 +38,22 @@ func (r *reference) end(t *refTask, to State, class Class, final *Attempt) {
 	kinds := map[State]EventKind{
 		Completed: EventCompleted, Failed: EventFailed, Cancelled: EventCancelled, Expired: EventExpired, Quarantined: EventQuarantined,
 	}
+	if to == Completed {
+		r.priced(t, kinds[to], final, 0, class)
+		return
+	}
 	r.event(t, kinds[to], n, agent, 0, class)
 }
 
-// close ends the live lease of a task.
-func (r *reference) close(t *refTask, o Outcome, end EndReason) *Attempt {
+// close ends the live lease of a task and settles its attempt.
+func (r *reference) close(t *refTask, o Outcome, end EndReason, cost Micros) *Attempt {
 	l := t.lease
 	a := Attempt{
 		Number: l.attempt, Run: l.run, Agent: l.agent, Unary: l.unary, Start: l.start, Finish: r.now, Outcome: o, End: end,
+		Reserved: t.spec.MaxCost,
 	}
 	t.lease = nil
+	r.settleCost(t, &a, cost)
 	t.attempts[a.Number] = a
 	return &a
 }
@@ -66,18 +72,22 @@ func (r *reference) again(t *refTask, a *Attempt) {
 }
 
 // back returns a task at no cost (L8, Q3).
-func (r *reference) back(t *refTask, o Outcome, end EndReason) {
-	a := r.close(t, o, end)
-	r.event(t, EventLeaseEnded, a.Number, a.Agent, end, 0)
+func (r *reference) back(t *refTask, o Outcome, end EndReason, started bool) {
+	cost := Micros(0)
+	if started {
+		cost = t.spec.MaxCost
+	}
+	a := r.close(t, o, end, cost)
+	r.priced(t, EventLeaseEnded, a, end, 0)
 	r.again(t, a)
 }
 
 // lose ends the lease of an agent that fell silent.
 func (r *reference) lose(t *refTask, end EndReason) {
-	a := r.close(t, OutcomeLost, end)
+	a := r.close(t, OutcomeLost, end, t.spec.MaxCost)
 	a.Failure.Class = ClassLeaseExpired
 	t.attempts[a.Number] = *a
-	r.event(t, EventLeaseEnded, a.Number, a.Agent, end, 0)
+	r.priced(t, EventLeaseEnded, a, end, 0)
 	t.st.Lost++
 	switch {
 	case r.expired(t):

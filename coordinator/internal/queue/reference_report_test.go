@@ -45,14 +45,16 @@ func (r *reference) judgeReport(x *Report, by *refAgent, id *string) (Ack, EndRe
 		}
 		return AckDuplicate, 0, false
 	case x.Success && !t.st.State.Terminal() && !a.Reported && a.Outcome != OutcomeReleased: // L4
+		if r.queues[t.spec.Queue].set.StrictFencing && a.Number != t.st.Attempt {
+			r.settleLate(t, &a, x, false)
+			return AckLeaseLost, EndFenced, false
+		}
 		r.winLate(t, a, x)
 		return AckRecorded, 0, true
 	}
-	if cost, has := costOf(x); has && !a.Reported && !a.HasCost {
-		a.Cost, a.HasCost, a.Settled = cost, true, true // B3
-		t.attempts[a.Number] = a
-	}
-	return AckLeaseLost, refusal(t, a), false
+	end := refusal(t, a)
+	r.settleLate(t, &a, x, false) // B3
+	return AckLeaseLost, end, false
 }
 
 func costOf(x *Report) (Micros, bool) {
@@ -78,7 +80,11 @@ func refusal(t *refTask, a Attempt) EndReason {
 }
 
 func (r *reference) reportLive(t *refTask, x *Report) (Ack, EndReason, bool) {
-	a := r.close(t, OutcomeFailed, EndReported)
+	cost, stated := costOf(x)
+	if !stated {
+		cost = r.unstated(x, t.spec.MaxCost)
+	}
+	a := r.close(t, OutcomeFailed, EndReported, cost)
 	a.Reported, a.Digest, a.Settled = true, x.Digest, true
 	a.Cost, a.HasCost = costOf(x)
 	if x.Success {
@@ -92,7 +98,7 @@ func (r *reference) reportLive(t *refTask, x *Report) (Ack, EndReason, bool) {
 		a.Failure.Class = ClassInternal
 	}
 	t.attempts[a.Number] = *a
-	r.event(t, EventAttemptFailed, a.Number, a.Agent, 0, a.Failure.Class)
+	r.priced(t, EventAttemptFailed, a, 0, a.Failure.Class)
 	r.judge(t, a)
 	if x.Invalid != "" {
 		return AckInvalid, 0, false
@@ -102,15 +108,13 @@ func (r *reference) reportLive(t *refTask, x *Report) (Ack, EndReason, bool) {
 
 func (r *reference) winLate(t *refTask, a Attempt, x *Report) {
 	a.Outcome, a.End, a.Failure = OutcomeSucceeded, EndReported, Failure{}
+	r.settleLate(t, &a, x, true) // unless a refused report has
 	a.Reported, a.Digest, a.Settled = true, x.Digest, true
-	if !a.HasCost { // else a refused report has settled it (B3)
-		a.Cost, a.HasCost = x.Cost, x.HasCost
-	}
 	t.attempts[a.Number], t.result = a, string(x.Result)
 	if t.lease != nil {
 		r.tellCancel(t, EndSuperseded)
-		over := r.close(t, OutcomeSuperseded, EndSuperseded)
-		r.event(t, EventLeaseEnded, over.Number, over.Agent, EndSuperseded, 0)
+		over := r.close(t, OutcomeSuperseded, EndSuperseded, t.spec.MaxCost)
+		r.priced(t, EventLeaseEnded, over, EndSuperseded, 0)
 	}
 	r.end(t, Completed, 0, &a)
 }
@@ -127,7 +131,7 @@ func (r *reference) release(x *Release) {
 		switch {
 		case t.lease != nil && t.lease.attempt == x.Lease.Attempt:
 			if t.lease.unary {
-				r.back(t, OutcomeReleased, EndReleased)
+				r.back(t, OutcomeReleased, EndReleased, x.Started)
 				want, end = true, 0
 			}
 		case ended && a.Outcome == OutcomeReleased && a.Unary:

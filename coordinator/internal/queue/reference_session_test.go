@@ -37,7 +37,7 @@ func (r *reference) messageRest(c *Message, id string, a *refAgent) {
 	a.heard, a.silent = r.mono, false
 	for i := range c.Releases {
 		if t := r.own(id, c.Releases[i].Lease); t != nil {
-			r.back(t, OutcomeReleased, EndReleased)
+			r.back(t, OutcomeReleased, EndReleased, c.Releases[i].Started)
 		}
 	}
 	if c.Beats || !a.greeted {
@@ -79,10 +79,10 @@ func (r *reference) heartbeat(id string, a *refAgent, c *Message) {
 		switch {
 		case named:
 		case !l.confirmed && first:
-			r.back(t, OutcomeUnconfirmed, EndUnconfirmed)
+			r.back(t, OutcomeUnconfirmed, EndUnconfirmed, false)
 		case l.confirmed:
 			if l.misses++; l.misses == 2 {
-				r.back(t, OutcomeReleased, EndReleased)
+				r.back(t, OutcomeReleased, EndReleased, true)
 			}
 		}
 	}

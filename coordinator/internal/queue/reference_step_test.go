@@ -85,7 +85,7 @@ func (r *reference) endLeases() {
 		}
 		switch {
 		case l.restored, !l.unary && !l.confirmed:
-			r.back(t, OutcomeUnconfirmed, EndUnconfirmed)
+			r.back(t, OutcomeUnconfirmed, EndUnconfirmed, false)
 		case l.deadline == l.backstop:
 			r.timeOut(t)
 		default:
@@ -96,10 +96,10 @@ func (r *reference) endLeases() {
 
 func (r *reference) timeOut(t *refTask) {
 	l := t.lease
-	a := r.close(t, OutcomeLost, EndTimedOut)
+	a := r.close(t, OutcomeLost, EndTimedOut, t.spec.MaxCost)
 	a.Failure.Class = ClassTimeout
 	t.attempts[a.Number] = *a
-	r.event(t, EventLeaseEnded, a.Number, a.Agent, EndTimedOut, 0)
+	r.priced(t, EventLeaseEnded, a, EndTimedOut, 0)
 	if s := r.agents[l.agent].stream; s != 0 && !l.unary {
 		r.cancelOut(s, t.spec.Serial, l.attempt, EndTimedOut)
 	}
@@ -166,6 +166,8 @@ func (r *reference) apply(c Command, out *Effects) {
 		}
 	case *SetPaused:
 		r.setPaused(c)
+	case *UpdateQueue:
+		r.update(c)
 	case *Drain:
 		r.drainAgent(c)
 	case *Prune:

@@ -20,8 +20,8 @@ func (r *reference) submit(c *Submit) {
 		if old != nil {
 			continue
 		}
-		if _, ok := r.paused[s.Queue]; !ok {
-			r.paused[s.Queue] = false
+		if r.queues[s.Queue] == nil {
+			r.queues[s.Queue] = newRefQueue()
 			r.queueEvent(s.Queue)
 		}
 		if r.tasks[s.Serial] != nil {
@@ -94,6 +94,11 @@ func (r *reference) refuse(c *Submit) Reason {
 	if len(fresh) > 0 && len(r.live())+len(fresh) > r.cfg.MaxLive {
 		return QueueFull
 	}
+	for _, s := range fresh {
+		if q := r.queues[s.Queue]; q != nil && q.set.Budget.Set && s.MaxCost > q.set.Budget.Limit {
+			return BudgetTooLarge
+		}
+	}
 	return ""
 }
 
@@ -110,8 +115,8 @@ func (r *reference) cancel(c *Cancel) {
 			var a *Attempt
 			if l := t.lease; l != nil {
 				r.tellCancel(t, EndCancelled)
-				a = r.close(t, OutcomeCancelled, EndCancelled)
-				r.event(t, EventLeaseEnded, a.Number, a.Agent, EndCancelled, 0)
+				a = r.close(t, OutcomeCancelled, EndCancelled, t.spec.MaxCost)
+				r.priced(t, EventLeaseEnded, a, EndCancelled, 0)
 			}
 			if a != nil && r.expired(t) {
 				r.end(t, Expired, ClassDeadline, a)
@@ -177,7 +182,7 @@ func (r *reference) rerunTask(it Choice, expire Instant) (bool, Reason) {
 	if len(r.live())+1 > r.cfg.MaxLive {
 		return false, QueueFull
 	}
-	t.st = Status{Run: t.st.Run + 1, Attempt: t.st.Attempt, Create: t.st.Create, ExpireTime: expire}
+	t.st = Status{Run: t.st.Run + 1, Attempt: t.st.Attempt, Create: t.st.Create, ExpireTime: expire, Spent: t.st.Spent}
 	t.class = 0
 	r.event(t, EventRetried, 0, "", 0, 0)
 	r.depend(t)
@@ -186,13 +191,15 @@ func (r *reference) rerunTask(it Choice, expire Instant) (bool, Reason) {
 }
 
 func (r *reference) setPaused(c *SetPaused) {
-	was, ok := r.paused[c.Queue]
-	if !ok {
+	q := r.queues[c.Queue]
+	if q == nil {
 		r.wantErr("pause", c.Err, QueueNotFound)
 		return
 	}
 	r.wantErr("pause", c.Err, "")
-	if r.paused[c.Queue] = c.Paused; was != c.Paused {
+	if q.paused != c.Paused {
+		q.paused = c.Paused
+		q.version++
 		r.queueEvent(c.Queue)
 	}
 }

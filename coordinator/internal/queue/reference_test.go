@@ -14,7 +14,8 @@ import (
 type reference struct {
 	cfg     Config
 	tasks   map[Serial]*refTask // pruned ones too
-	paused  map[string]bool     // queues that exist
+	queues  map[string]*refQueue
+	rows    map[SpendKey]SpendRecord
 	agents  map[string]*refAgent
 	waiters []*refWaiter
 	now     Instant
@@ -92,7 +93,8 @@ type refWaiter struct {
 
 func newReference(c Config) *reference {
 	return &reference{
-		cfg: c, tasks: map[Serial]*refTask{}, paused: map[string]bool{DefaultQueue: false},
+		cfg: c, tasks: map[Serial]*refTask{}, queues: map[string]*refQueue{DefaultQueue: newRefQueue()},
+		rows:   map[SpendKey]SpendRecord{},
 		agents: map[string]*refAgent{}, taken: map[any]bool{}, said: map[*Message]*refMessage{},
 	}
 }
@@ -145,6 +147,14 @@ func (r *reference) event(t *refTask, kind EventKind, attempt int32, agent strin
 		kind, t.spec.ID, t.st.Run, attempt, agent, end, class))
 }
 
+// priced is event for what tells what an attempt settled at.
+func (r *reference) priced(t *refTask, kind EventKind, a *Attempt, end EndReason, class Class) {
+	r.event(t, kind, a.Number, a.Agent, end, class)
+	if a.Reserved != 0 || a.Spent != 0 || a.HasCost {
+		r.events[len(r.events)-1] += fmt.Sprint(" cost ", a.Spent)
+	}
+}
+
 func (r *reference) queueEvent(name string) {
 	r.events = append(r.events, fmt.Sprintf("%d queue %s", EventQueueChanged, name))
 }
@@ -154,8 +164,12 @@ func eventKey(e *Event) string {
 	case EventQueueChanged:
 		return fmt.Sprintf("%d queue %s", e.Kind, e.Queue)
 	default:
-		return fmt.Sprintf("%d %s run %d attempt %d agent %q end %d class %d",
+		text := fmt.Sprintf("%d %s run %d attempt %d agent %q end %d class %d",
 			e.Kind, e.Task, e.Run, e.Attempt, e.Agent, e.End, e.Class)
+		if e.HasCost {
+			text += fmt.Sprint(" cost ", e.Cost)
+		}
+		return text
 	}
 }
 
@@ -166,7 +180,12 @@ func (r *reference) cancelOut(s StreamID, serial Serial, attempt int32, end EndR
 // clone copies what survives a crash.
 func (r *reference) clone() *reference {
 	c := newReference(r.cfg)
-	c.now, c.paused = r.now, maps.Clone(r.paused)
+	c.now, c.rows = r.now, maps.Clone(r.rows)
+	for n, q := range r.queues {
+		x := *q
+		x.grants, x.since = nil, 0 // rates begin anew
+		c.queues[n] = &x
+	}
 	for s, t := range r.tasks {
 		x := *t
 		x.edges, x.attempts = slices.Clone(t.edges), maps.Clone(t.attempts)
