@@ -64,9 +64,9 @@ func found(w io.Writer, r *pebbleledger.Report) error {
 	c := &r.Census
 	_, err := fmt.Fprintf(w, "ledger %s in %s, batch %d\n"+
 		"%d tables with %d bytes and %d records\n"+
-		"%d queues, %d tasks (%d live, %d terminal, %d awaiting pruning), %d attempts, %d events\n"+
+		"%d queues, %d tasks (%d live, %d terminal, %d awaiting pruning), %d attempts, %d sums of spend, %d events\n"+
 		"%d faults\n",
 		r.ID, r.Dir, r.Head, r.Tables, r.Bytes, r.Records,
-		c.Queues, c.Specs, c.Live, c.Terminal, c.Deferred, c.Attempts, c.Events, r.Faulty)
+		c.Queues, c.Specs, c.Live, c.Terminal, c.Deferred, c.Attempts, c.Spends, c.Events, r.Faulty)
 	return err
 }

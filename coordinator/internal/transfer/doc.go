@@ -31,5 +31,6 @@
 // A line has the worker's own keys; what it had no key for stands under `stint`, spelled like the
 // contract's JSON. Importing an export into an empty ledger gives the same tasks in the same
 // order and the same terminal states, results and failures; of attempts it keeps the last, and
-// runs begin at 1. Lines come newest first, and are taken in oldest first.
+// runs begin at 1. Lines come newest first, and are taken in oldest first. Only tasks have lines:
+// the settings of queues, and sums of what was spent, stay with the ledger.
 package transfer

@@ -43,13 +43,14 @@ func everyState(t *testing.T) []*stintv1.Task {
 	}
 	tasks := []*stintv1.Task{
 		{Id: "full", Queue: "night", Instruction: "All fields", Parameters: parameters, Budget: &stintv1.Budget{MinUsd: proto.Float64(0.01), MaxUsd: proto.Float64(0.123457)},
-			Intensity: stintv1.Intensity_INTENSITY_HIGH, Priority: -7, NotBefore: day, AttemptTimeout: durationpb.New(90e9), Requires: []string{"gpu=true"},
+			Intensity: stintv1.Intensity_INTENSITY_HIGH, Priority: -7, NotBefore: day, AttemptTimeout: durationpb.New(90e9),
+			Requires: []string{"gpu=true", "region in (eu,us)", "!spot"}, FairnessKey: "team/a", ConcurrencyKey: "customer-7",
 			Labels: map[string]string{"team": "a"}, OnDependencyFailure: stintv1.OnDependencyFailure_ON_DEPENDENCY_FAILURE_RUN,
 			Retry: &stintv1.RetryPolicy{MaxAttempts: 1, UnknownOutcome: stintv1.UnknownOutcome_UNKNOWN_OUTCOME_RETRY}},
 		{Id: "empty", Parameters: &structpb.Struct{}, ExpireTime: day},
 		{Id: "done", Instruction: "Was done", ExpireTime: timestamppb.New(stamp(noon).AsTime().AddDate(0, 0, -1)), Status: &stintv1.TaskStatus{
 			Result: &stintv1.Result{Text: "a\nb", Model: "m", Usage: usage, BudgetUsedUsd: proto.Float64(0.25)}}},
-		{Id: "child", Instruction: "Waits", DependsOn: []string{"full", "done"}},
+		{Id: "child", Instruction: "Waits for {{ results.done.text }}", DependsOn: []string{"full", "done"}},
 		{Id: "failed", Instruction: "x", Status: failed(stintv1.FailureClass_FAILURE_CLASS_SERVER_ERROR, "500: oh; no")},
 		{Id: "cancelled", Instruction: "x", DependsOn: []string{"failed"}, Status: failed(stintv1.FailureClass_FAILURE_CLASS_DEPENDENCY_FAILED, "failed ended")},
 		{Id: "expired", Instruction: "x", Status: failed(stintv1.FailureClass_FAILURE_CLASS_DEADLINE, "")},
