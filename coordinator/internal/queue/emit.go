@@ -52,6 +52,7 @@ func (m *Machine) effects() Effects {
 	m.dirty = m.dirty[:0]
 	for _, l := range m.dirtyLines {
 		l.dirty = false
+		m.roll(l) // a read may have done so too, and must not show (D7)
 		m.records().Queues = append(m.records().Queues, l.record())
 	}
 	m.dirtyLines = m.dirtyLines[:0]

@@ -185,7 +185,7 @@ func (w *world) step(orders []*order) {
 	tidy(out.Batch)
 	tidy(same.Batch)
 	if !reflect.DeepEqual(out, same) {
-		w.t.Fatalf("two machines differ (D7):\n%+v\n%+v", out, same)
+		w.t.Fatalf("two machines differ (D7):\n%+v %+v\n%+v %+v", out, out.Batch, same, same.Batch)
 	}
 	if out.Batch != nil {
 		if err := w.newest.fold(out.Batch); err != nil {

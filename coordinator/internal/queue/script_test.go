@@ -48,7 +48,7 @@ func init() { // they refer to each other
 		"acquire": acquireWords, "abandon": abandonWords, "report": reportWords, "release": releaseWords, "extend": extendWords,
 		"pause": pauseWords, "resume": pauseWords, "drain": drainWords, "prune": pruneWords, "quiesce": quiesceWords,
 		"advance": advanceWords, "stall": stallWords, "wall": wallWords, "restart": restartWords,
-		"cut": cutWords, "hold": holdWords, "unhold": holdWords, "task": taskWords, "explain": explainWords, "agents": agentsWords, "queues": queuesWords,
+		"cut": cutWords, "hold": holdWords, "unhold": holdWords, "task": taskWords, "explain": explainWords, "set": setWords, "money": moneyWords, "spend": spendWords, "agents": agentsWords, "queues": queuesWords,
 	}
 }
 
@@ -175,7 +175,14 @@ func explainWords(w words) []Command {
 	whys, state, ok := w.p.m.Explain(w.arg(0))
 	w.p.say("%s, held %v", state, ok)
 	for _, y := range whys {
-		w.p.say("%s: %s %v", whyNames[y.Code], y.Message, y.Tasks)
+		until, tasks := "", ""
+		if y.Until != 0 {
+			until = fmt.Sprint(", until ", time.Duration(y.Until-w.p.start)*time.Microsecond)
+		}
+		if len(y.Tasks) > 0 {
+			tasks = fmt.Sprint(" ", y.Tasks)
+		}
+		w.p.say("%s: %s%s%s", whyNames[y.Code], y.Message, tasks, until)
 	}
 	return nil
 }

@@ -82,6 +82,11 @@ func (p *player) answer(c Command) {
 		p.messaged(c)
 	case *SetPaused:
 		p.changed(c.Err, -1)
+	case *UpdateQueue:
+		p.changed(c.Err, -1)
+		if c.Err == nil {
+			p.say("%s has version %d", c.Queue, c.View.Version)
+		}
 	case *Drain:
 		p.changed(c.Err, -1)
 	case *Prune:
@@ -204,7 +209,7 @@ func figures(st Status) string {
 	for _, x := range []struct {
 		name string
 		n    int32
-	}{{"counted", st.Counted}, {"lost", st.Lost}, {"uncounted", st.Uncounted}, {"denied", st.Denied}} {
+	}{{"counted", st.Counted}, {"lost", st.Lost}, {"uncounted", st.Uncounted}, {"denied", st.Denied}, {"spent", int32(st.Spent)}} {
 		if x.n != 0 {
 			text += fmt.Sprintf(" %s %d", x.name, x.n)
 		}

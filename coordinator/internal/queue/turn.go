@@ -78,19 +78,21 @@ func (a *stirred) less(b *stirred) bool {
 // matchStirred seeks takers for what became grantable. The classes lie in a heap, each at or
 // before its true place: grants only put classes off.
 func (m *Machine) matchStirred() {
-	s := newSeating()
-	for _, c := range m.stirred {
-		c.stirred = false
-		if c.tasks > 0 && c.line.counts.States[Ready] > 0 {
-			s.look(c.line)
-		}
-	}
 	q := m.turns[:0]
 	for _, c := range m.stirred {
-		if c.tasks == 0 || c.line.counts.States[Ready] == 0 {
+		if c.stirred = false; c.tasks == 0 || c.line.counts.States[Ready] == 0 {
 			continue
 		}
-		s.seat(c.line)
+		if c.line.fresh {
+			if p := m.idleFor(c); p != nil {
+				m.seatAll(p)
+			}
+		}
+	}
+	for _, c := range m.stirred {
+		if c.tasks == 0 {
+			continue
+		}
 		if x, _, ok := m.place(c); ok {
 			q = append(q, x)
 		}

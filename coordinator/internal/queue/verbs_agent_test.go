@@ -97,9 +97,10 @@ func releaseWords(w words) []Command {
 		s, args = w.stream(args[0]), args[1:]
 	}
 	var rs []Release
+	started := w.opt("started", "yes") == "yes"
 	for _, r := range w.leases(args) {
 		w.p.drop(r)
-		rs = append(rs, Release{Lease: r, Started: true})
+		rs = append(rs, Release{Lease: r, Started: started})
 	}
 	if s != 0 {
 		return []Command{&Message{Stream: s, Releases: rs}}

@@ -137,6 +137,7 @@ func (w words) spec() Spec {
 			MaxBackoff: w.dur("max_backoff", "60s"), Unknown: unknown[w.opt("unknown", "unset")],
 		},
 	}
+	s.MaxCost, s.FairnessKey, s.ConcurrencyKey = Micros(w.number("max", 0)), w.opt("fair", ""), w.opt("key", "")
 	s.Digest = digestOf(w.opt("content", ""))
 	return s
 }
