@@ -88,8 +88,7 @@ func (r *restorer) Queue(q *queue.QueueRecord) error {
 }
 
 func (r *restorer) Spend(s *queue.SpendRecord) error {
-	r.machine.RestoreSpend(*s)
-	return nil
+	return r.machine.RestoreSpend(*s)
 }
 
 func (r *restorer) Live(l *queue.Live) error {
