@@ -86,7 +86,8 @@ func (l *lives) next() [3]*queue.Batch {
 		l.head.Batch++
 		l.head.Now = l.now
 		b.Head = l.head
-		b.Queues = append(b.Queues[:0], queue.QueueRecord{Name: l.name, Counts: queue.Counts{Submitted: l.head.Newest}})
+		b.Queues = append(b.Queues[:0], queue.QueueRecord{Name: l.name, Settings: queue.Settings{Weight: 1}, Version: 1,
+			Counts: queue.Counts{Submitted: l.head.Newest}, Spend: queue.PeriodSpend{Settled: l.spent}})
 	}
 	return all
 }

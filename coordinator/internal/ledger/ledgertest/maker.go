@@ -55,10 +55,17 @@ func (m *Maker) End() *queue.Batch {
 	return m.b
 }
 
+// queue is a queue as it stands, or a new one.
+func (m *Maker) queue(name string) queue.QueueRecord {
+	if q, ok := m.Model.Queues[name]; ok {
+		return q
+	}
+	return queue.QueueRecord{Name: name, Settings: queue.Settings{Weight: 1}, Version: 1}
+}
+
 // count moves a task of a queue from one state to another; 0: from or to nowhere.
 func (m *Maker) count(name string, from, to queue.State) {
-	q := m.Model.Queues[name]
-	q.Name = name
+	q := m.queue(name)
 	switch {
 	case from == 0:
 		q.Counts.Submitted++

@@ -61,8 +61,7 @@ func (m *Maker) told(t *queue.Terminal) bool {
 
 // Update changes the settings of a queue.
 func (m *Maker) Update(name string) {
-	q := m.Model.Queues[name]
-	q.Name = name
+	q := m.queue(name)
 	q.Version++
 	one := func(in int) bool { return m.rng.IntN(in) == 0 }
 	switch m.rng.IntN(6) {

@@ -83,7 +83,7 @@ func TestFormat1SaysTheUsual(t *testing.T) {
 			wrong = l.MaxCost != reservation || l.FairnessKey+l.ConcurrencyKey != "" || l.Status.Spent != 0
 		case record.KindQueue:
 			err = record.DecodeQueue(p.key, p.value, &q)
-			wrong = q.Settings != queue.Settings{} || q.Version != 0 || q.Spend != queue.PeriodSpend{}
+			wrong = q.Settings != queue.Settings{Weight: 1} || q.Version != 1 || q.Spend != queue.PeriodSpend{}
 		}
 		if err != nil || wrong {
 			t.Errorf("%q: %+v, %+v, %+v, error %v", p.key, s, l, q, err)

@@ -26,10 +26,15 @@ const (
 	settingsKnown = 1<<iota - 1
 )
 
+// Usual values of a queue, which are left out: those of one that nobody has changed.
+var usualSettings = queue.Settings{Weight: 1}
+
+const usualVersion = 1
+
 // AppendQueue appends the value of a queue. The name is in the key.
 func AppendQueue(b []byte, v *queue.QueueRecord) []byte {
-	f := bit(v.Paused, queuePaused) | bit(v.Settings != queue.Settings{}, queueSettings) |
-		bit(v.Version != 0, queueVersion) | bit(v.Spend != queue.PeriodSpend{}, queueSpend)
+	f := bit(v.Paused, queuePaused) | bit(v.Settings != usualSettings, queueSettings) |
+		bit(v.Version != usualVersion, queueVersion) | bit(v.Spend != queue.PeriodSpend{}, queueSpend)
 	b = append(b, version)
 	b = binary.AppendUvarint(b, f)
 	b = binary.AppendVarint(b, v.Counts.Submitted)
@@ -74,6 +79,7 @@ func DecodeQueue(key, value []byte, v *queue.QueueRecord) error {
 	for i := range n {
 		v.Counts.States[i+1] = s.varint()
 	}
+	v.Settings, v.Version = usualSettings, usualVersion
 	if f&queueSettings != 0 {
 		s.settings(&v.Settings)
 	}
@@ -89,7 +95,7 @@ func DecodeQueue(key, value []byte, v *queue.QueueRecord) error {
 
 func appendSettings(b []byte, v *queue.Settings) []byte {
 	f := bit(v.MaxRunning != 0, settingsMaxRunning) | bit(v.Rate != queue.Rate{}, settingsRate) |
-		bit(v.Weight != 0, settingsWeight) | bit(v.StrictFencing, settingsStrict) |
+		bit(v.Weight != usualSettings.Weight, settingsWeight) | bit(v.StrictFencing, settingsStrict) |
 		bit(v.Retry != queue.RetryDefaults{}, settingsRetry) | bit(v.Budget != queue.Budget{}, settingsBudget) |
 		bit(v.KeyLimit != 0, settingsKeyLimit)
 	b = binary.AppendUvarint(b, f)
@@ -116,7 +122,7 @@ func (s *scan) settings(v *queue.Settings) {
 	if f&settingsRate != 0 {
 		v.Rate.PerSecond, v.Rate.Burst = s.float(), s.int32()
 	}
-	v.Weight = s.optInt32(f&settingsWeight, 0)
+	v.Weight = s.optInt32(f&settingsWeight, usualSettings.Weight)
 	v.StrictFencing = f&settingsStrict != 0
 	if f&settingsRetry != 0 {
 		var r queue.Retry
