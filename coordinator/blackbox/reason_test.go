@@ -87,6 +87,13 @@ var refusals = []refusal{
 			submitMany(t, l, 4096, func(one *stintv1.Task, i int) { one.Requires = []string{fmt.Sprintf("rack=%d", i)} })
 		},
 		`{"task":{"requires":["another=set"]}}`, sub},
+	{stintv1.ErrorReason_ERROR_REASON_BUDGET_TOO_LARGE, codes.FailedPrecondition, false, nil,
+		func(t *testing.T, _ *coordinator, l *link) {
+			l.set(t, &stintv1.Queue{Name: "poor", Budget: &stintv1.QueueBudget{LimitUsd: new(float64)}})
+		},
+		`{"task":{"queue":"poor"}}`, sub},
+	{stintv1.ErrorReason_ERROR_REASON_ETAG_MISMATCH, codes.Aborted, false, nil, nil,
+		`{"queue":{"name":"default","weight":2,"etag":"guessed"}}`, updateQueue},
 }
 
 // TestEveryReason provokes each reason with grpcurl, and checks code, domain and RetryInfo as a caller sees them.
