@@ -55,7 +55,9 @@ func (s *stage) mapReduce(ctx context.Context) error {
 		}
 	}
 	say("What the queue has spent, by the stand-in's figures, which nobody bills:\n")
-	return s.command(ctx, "spend", documentsQueue)
+	err = s.command(ctx, "spend", documentsQueue)
+	say("")
+	return err
 }
 
 // addDocuments submits the tasks.
