@@ -26,6 +26,7 @@ type content struct {
 	priority int32
 	on       []string // the tasks it depends on
 	by       []queue.Serial
+	policy   queue.Policy
 }
 
 // size is what the content weighs in memory, in bytes.
@@ -50,7 +51,7 @@ func (c *cache) put(specs []queue.Spec) {
 	defer c.mu.Unlock()
 	for i := range specs {
 		s := &specs[i]
-		p := content{s.Payload, s.Priority, s.DependsOn, s.Parents}
+		p := content{s.Payload, s.Priority, s.DependsOn, s.Parents, s.OnFailure}
 		c.held[s.Serial] = p
 		c.bytes += p.size()
 		c.order = append(c.order, s.Serial)
@@ -103,9 +104,9 @@ func (e *Engine) leases(ctx context.Context, grants []queue.Granted) (_ []Lease,
 	var missing []queue.Serial
 	var at []int
 	var dependents []dependent
-	add := func(i int, on []string, by []queue.Serial) {
+	add := func(i int, on []string, by []queue.Serial, policy queue.Policy) {
 		if len(by) > 0 {
-			dependents = append(dependents, dependent{i, grants[i].Lease, on, by})
+			dependents = append(dependents, dependent{i, grants[i].Lease, on, by, policy})
 		}
 	}
 	for i := range grants {
@@ -120,7 +121,7 @@ func (e *Engine) leases(ctx context.Context, grants []queue.Granted) (_ []Lease,
 			at = append(at, i)
 		}
 		out[i].Payload, out[i].Priority = p.payload, p.priority
-		add(i, p.on, p.by)
+		add(i, p.on, p.by, p.policy)
 	}
 	if len(missing) == 0 {
 		return e.withParents(ctx, out, dependents)
@@ -134,7 +135,7 @@ func (e *Engine) leases(ctx context.Context, grants []queue.Granted) (_ []Lease,
 			return nil, nil, fmt.Errorf("engine: granted task %q is not in the ledger", out[at[j]].TaskID)
 		}
 		out[at[j]].Payload, out[at[j]].Priority = t.Spec.Payload, t.Spec.Priority
-		add(at[j], t.Spec.DependsOn, t.Spec.Parents)
+		add(at[j], t.Spec.DependsOn, t.Spec.Parents, t.Spec.OnFailure)
 	}
 	return e.withParents(ctx, out, dependents)
 }

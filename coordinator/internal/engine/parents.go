@@ -15,24 +15,34 @@ type dependent struct {
 	lease queue.LeaseRef
 	on    []string
 	by    []queue.Serial // of on, in its order
+
+	policy queue.Policy
 }
 
 // withParents puts into each lease what became of the tasks that it depends on. A lease of which
-// that is more than parentsBytes is taken out; withheld is the report that it is to end with.
-// Granted tasks are released after their parents are, so what is read here is durable.
+// that is more than parentsBytes is taken out; withheld is the report that it is to end with. What
+// has completed stays so, and was released before the grant; but a parent that counted as done
+// without that may have been retried since, and then it must be durable first (D3).
 func (e *Engine) withParents(ctx context.Context, leases []Lease, dependents []dependent) (_ []Lease, withheld []queue.Report, err error) {
+	moving := false
 	for i := range dependents {
 		d := &dependents[i]
 		parents, fit, err := e.parentsOf(ctx, d)
 		if err != nil {
 			return nil, nil, err
 		}
+		moving = moving || d.policy == queue.PolicyRun
 		if !fit {
 			withheld = append(withheld, parentsTooLarge(d.lease))
 			leases[d.at].ID = ""
 			continue
 		}
 		leases[d.at].Parents = parents
+	}
+	if moving {
+		if err := e.hold(ctx); err != nil {
+			return nil, nil, err
+		}
 	}
 	if len(withheld) > 0 {
 		leases = slices.DeleteFunc(leases, func(l Lease) bool { return l.ID == "" })

@@ -96,6 +96,28 @@ func TestParentThatWasRetried(t *testing.T) {
 	})
 }
 
+// D3: what a parent has become since is told only once it is durable.
+func TestParentThatMovesIsHeldBack(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.chain("child", "a")
+		l := r.acquire(1)[0]
+		r.report(Report{LeaseID: l.ID, Failure: queue.Failure{Class: queue.ClassTaskFailed}})
+		s := r.connect("agent", Message{Credit: 1})
+		defer s.Close()
+		synctest.Wait() // the grant waits for its reader
+		r.ledger.Hold()
+		retry := begin(t, func() (int, error) { return r.Retry(t.Context(), []queue.Choice{{ID: "a"}}, 0) })
+		retry.waits("retry")
+		told := begin(t, func() (Out, error) { return s.Receive(t.Context()) })
+		told.waits("a lease that tells of the retry")
+		r.ledger.Release()
+		retry.ends("retry")
+		if o := told.ends("receive"); len(o.Grants) != 1 || o.Grants[0].Parents[0].State != queue.Ready {
+			t.Errorf("told %+v", o)
+		}
+	})
+}
+
 // failedTooLarge checks that a task ended because of what its parents brought, at no cost.
 func failedTooLarge(t *testing.T, r *rig, id string) {
 	t.Helper()
