@@ -80,12 +80,12 @@ func (c *Client) changeMatching(ctx context.Context, f Filter, confirmed bool, b
 			return err
 		}
 	}
-	if !confirmed {
+	switch {
+	case count.changed == 0:
+		return c.showBulk(b, count, "were")
+	case !confirmed:
 		c.note("nothing was changed: this was a count; give --yes to do it")
 		return c.showBulk(b, count, "would be")
-	}
-	if count.changed == 0 {
-		return c.showBulk(b, count, "were")
 	}
 	did, err := eachPage(ctx, b, false, c.bulkProgress(b, count))
 	if err != nil && did.matched == 0 {
