@@ -37,20 +37,20 @@ func checkReferences(instruction string, dependsOn []string) []fault {
 }
 
 // badReference says what is wrong with results.ID.text or results.ID.output.PATH; empty: nothing.
-// Ids may have points: the longest of those that fit is meant.
+// Ids may have points, so several may fit; which of them is meant makes no difference here.
 func badReference(reference string, dependsOn []string) string {
-	named, id, field := false, "", ""
+	named, field := false, ""
 	for _, d := range dependsOn {
 		rest, begins := strings.CutPrefix(reference, resultsWord+d+".")
 		named = named || begins
-		if begins && len(d) > len(id) && (rest == "text" || strings.HasPrefix(rest, "output.")) {
-			id, field = d, rest
+		if begins && (rest == "text" || strings.HasPrefix(rest, "output.")) {
+			field = rest
 		}
 	}
 	switch {
 	case !named:
 		return "names no task of depends_on; add the task there, or correct its id"
-	case id == "":
+	case field == "":
 		return "a result has text and output.PATH; write {{ results.ID.text }} or {{ results.ID.output.KEY }}"
 	}
 	for _, step := range strings.Split(field, ".") {
