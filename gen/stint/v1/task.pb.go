@@ -1615,7 +1615,7 @@ var File_stint_v1_task_proto protoreflect.FileDescriptor
 
 const file_stint_v1_task_proto_rawDesc = "" +
 	"\n" +
-	"\x13stint/v1/task.proto\x12\bstint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xed\t\n" +
+	"\x13stint/v1/task.proto\x12\bstint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf3\t\n" +
 	"\x04Task\x12=\n" +
 	"\x02id\x18\x01 \x01(\tB-\xbaH*\xd8\x01\x01r%2#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$R\x02id\x12C\n" +
 	"\x05queue\x18\x02 \x01(\tB-\xbaH*\xd8\x01\x01r%2#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$R\x05queue\x12 \n" +
@@ -1639,9 +1639,9 @@ const file_stint_v1_task_proto_rawDesc = "" +
 	"\x05retry\x18\r \x01(\v2\x15.stint.v1.RetryPolicyR\x05retry\x12\x85\x01\n" +
 	"\x06labels\x18\x0e \x03(\v2\x1a.stint.v1.Task.LabelsEntryBQ\xbaHN\x9a\x01K\x10 \"&r$2\"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$*\x1fr\x1d2\x1b^[A-Za-z0-9._:/@+-]{0,128}$R\x06labels\x124\n" +
 	"\x06status\x18\x0f \x01(\v2\x14.stint.v1.TaskStatusB\x06\xbaH\x03\xd8\x01\x03R\x06status\x12.\n" +
-	"\brequires\x18\x10 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\x10\"\br\x06\x10\x01(\x80\x80\x01R\brequires\x12E\n" +
-	"\ffairness_key\x18\x11 \x01(\tB\"\xbaH\x1fr\x1d2\x1b^[A-Za-z0-9._:/@+-]{0,128}$R\vfairnessKey\x12K\n" +
-	"\x0fconcurrency_key\x18\x12 \x01(\tB\"\xbaH\x1fr\x1d2\x1b^[A-Za-z0-9._:/@+-]{0,128}$R\x0econcurrencyKey\x1a9\n" +
+	"\brequires\x18\x10 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\x10\"\br\x06\x10\x01(\x80\x80\x01R\brequires\x12H\n" +
+	"\ffairness_key\x18\x11 \x01(\tB%\xbaH\"\xd8\x01\x01r\x1d2\x1b^[A-Za-z0-9._:/@+-]{0,128}$R\vfairnessKey\x12N\n" +
+	"\x0fconcurrency_key\x18\x12 \x01(\tB%\xbaH\"\xd8\x01\x01r\x1d2\x1b^[A-Za-z0-9._:/@+-]{0,128}$R\x0econcurrencyKey\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc3\x02\n" +
