@@ -26,17 +26,29 @@
 //   - The same commands at the same times give the same records and answers (D7): no map is
 //     walked where order shows, and back-off is a hash of serial and attempt.
 //   - Times do not go back: now is the newest ever told, across restarts too.
+//   - Of a queue with a budget, settled + reserved never exceeds the limit and the overruns (B1);
+//     reserved is the sum over its live leases that were granted in the present period (B2).
+//   - Every attempt settles when its lease ends, and at most once more, by a late report (B3).
+//
+// # Who is next
+//
+// Queues take turns by weight. Within one, the fairness key with the fewest running tasks is
+// next, of several the one served longest ago, and of its tasks the one with the lowest order
+// key. A queue that is paused, at max_running, without a token or whose head does not fit its
+// budget grants nothing; a task whose concurrency key is full is passed by others.
 //
 // # What survives a crash
 //
-// All but heartbeats, confirmations, progress, credit and waiting calls. After a restart every
-// live lease has its full length again and counts as unconfirmed (L7).
+// All but heartbeats, confirmations, progress, credit and waiting calls, and whose turn it is.
+// After a restart every live lease has its full length again and counts as unconfirmed (L7);
+// what is reserved and runs is counted again from the leases, and the buckets of rates are empty.
 //
 // # How it is laid out
 //
 // Tasks, edges and ids lie in chunked slices without pointers, addressed by handles, so that ten
 // million waiting tasks cost about 200 bytes each and the garbage collector nothing. Heaps drop
-// stale entries when they surface. READY tasks wait in one heap for each queue and set of
-// required labels (a class); agents with the same labels and queues share a profile, which knows
-// the classes it can run.
+// stale entries when they surface. READY tasks wait in one heap (a lane) for each queue, set of
+// requirements and fairness key. The lanes of a queue and set (a class) lie in a heap by whose
+// first task is next; agents with the same labels and queues share a profile, which knows the
+// classes it can run.
 package queue
