@@ -174,7 +174,7 @@ func TestMaxRunningAndRate(t *testing.T) {
 	l.set(t, &stintv1.Queue{Name: "slow", Rate: &stintv1.QueueRate{PerSecond: 1.0 / 3600}}, "rate")
 	api := startSandbox(t, "--latency", "10ms")
 	for i := range 3 {
-		startAgent(t, c, api.addr, "--agent-id", fmt.Sprintf("agent-%d", i))
+		startAgent(t, c, api.addr, "--agent-id", fmt.Sprintf("agent-%d", i), "--queue", "few", "--queue", "slow")
 	}
 	var work []*stintv1.Task
 	for i := range 30 {
