@@ -46,8 +46,8 @@ func (m *Machine) takeLane(f *fairKey, requires []Requirement) uint32 {
 }
 
 func (m *Machine) newClass(key classKey, requires []Requirement) *class {
-	c := &class{key: key, line: key.line, requires: slices.Clone(requires)}
-	c.lanes = c.room[:0]
+	c := m.spareClass()
+	c.key, c.line, c.requires = key, key.line, slices.Clone(requires)
 	m.classByKey[key] = c
 	key.line.classes = append(key.line.classes, c)
 	m.labelSets[key.requires]++
@@ -78,6 +78,25 @@ func (m *Machine) dropLane(n uint32) {
 	for _, p := range m.profiles {
 		p.forget(c)
 	}
+	if len(m.spareClasses) < mostSpareClasses {
+		*c = class{stirred: c.stirred, plain: lane{ready: heap{items: c.plain.kept()}}}
+		m.spareClasses = append(m.spareClasses, c)
+	}
+}
+
+// mostSpareClasses bounds the classes kept for reuse: where tasks come one by one, each would
+// make one and drop it.
+const mostSpareClasses = 16
+
+// spareClass gives a class without tasks. One that was dropped may still be in Machine.stirred,
+// which does no harm.
+func (m *Machine) spareClass() *class {
+	c := &class{}
+	if n := len(m.spareClasses); n > 0 {
+		c, m.spareClasses = m.spareClasses[n-1], m.spareClasses[:n-1]
+	}
+	c.lanes = c.room[:0]
+	return c
 }
 
 // without takes x out of s, whose order it keeps.

@@ -1,5 +1,7 @@
 package queue
 
+import "slices"
+
 // number is that of the batch being built.
 func (m *Machine) number() uint64 { return m.head.Batch + 1 }
 
@@ -46,6 +48,10 @@ func (m *Machine) touch(h uint32, t *task) {
 
 // effects closes the step: it turns what changed into records and hands everything over.
 func (m *Machine) effects() Effects {
+	if n := len(m.dirty); n > 1 {
+		b := m.records()
+		b.Live = slices.Grow(b.Live, n)
+	}
 	for _, h := range m.dirty {
 		m.record(h)
 	}

@@ -69,7 +69,15 @@ func (m *Machine) removeLane(ln *lane) {
 	delete(c.byFair, f)
 	m.lanes[ln.number] = nil
 	m.freeLanes = append(m.freeLanes, ln.number)
-	ln.ready, ln.parked = heap{}, nil
+	ln.ready, ln.parked = heap{items: ln.kept()}, nil
+}
+
+// kept is the room of a heap that serves again, if it is not large.
+func (ln *lane) kept() []heapItem {
+	if cap(ln.ready.items) > sweepAbove {
+		return nil
+	}
+	return ln.ready.items[:0]
 }
 
 // ready puts a READY task in its lane.

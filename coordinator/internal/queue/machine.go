@@ -52,6 +52,7 @@ type Machine struct {
 	lines        []*line // from 1
 	lineByName   map[string]*line
 	classByKey   map[classKey]*class
+	spareClasses []*class
 	labelSets    map[string]int
 	lanes        []*lane // from 1
 	freeLanes    []uint32

@@ -172,6 +172,10 @@ func (m *Machine) makeAll(tasks []Spec, existed []bool, lk *Lookup) []uint32 {
 			made = append(made, m.create(&tasks[i]))
 		}
 	}
+	if len(made) > 1 {
+		b := m.records()
+		b.Specs = slices.Grow(b.Specs, len(made))
+	}
 	next := 0
 	for i := range tasks {
 		if !existed[i] {
