@@ -145,7 +145,6 @@ func (m *Machine) settleAttempt(f *fairKey, a *Attempt, cost Micros) {
 		l.reserved -= a.Reserved
 		l.spend.Settled += cost
 		l.spend.Overrun += max(0, cost-a.Reserved)
-		m.touchLine(l)
 	}
 	if cost != 0 || a.Reserved != 0 {
 		m.countSpend(l, f.name, a.Agent, cost, 1)

@@ -106,8 +106,9 @@ func (m *Machine) matchStirred() {
 		x, ln, ok := m.place(q[0].class)
 		if ok && x != q[0] {
 			q[0] = x
-			sink(q, 0)
-			continue
+			if sink(q, 0); q[0].class != x.class {
+				continue
+			}
 		}
 		if ok {
 			if p := m.idleFor(x.class); p != nil {
