@@ -49,7 +49,8 @@ func isPlain(t *stintv1.Task) bool {
 		t.OnDependencyFailure >= 0 && t.OnDependencyFailure <= stintv1.OnDependencyFailure_ON_DEPENDENCY_FAILURE_WAIT &&
 		t.Intensity >= 0 && t.Intensity <= stintv1.Intensity_INTENSITY_HIGH &&
 		t.AttemptTimeout == nil && t.Retry == nil &&
-		len(t.Requires) == 0 && plainLabels(t.Labels) && plainParents(t.DependsOn) && plainBudget(t.Budget)
+		len(t.Requires) == 0 && isLabelValue(t.FairnessKey) && isLabelValue(t.ConcurrencyKey) &&
+		plainLabels(t.Labels) && plainParents(t.DependsOn) && plainBudget(t.Budget)
 }
 
 // plainParents tells that a few ids are well formed and differ.

@@ -52,6 +52,8 @@ func anyTask(t *rapid.T) *stintv1.Task {
 		OnDependencyFailure: stintv1.OnDependencyFailure(enum(6).Draw(t, "policy")),
 		Intensity:           stintv1.Intensity(enum(7).Draw(t, "intensity")),
 		DependsOn:           rapid.SliceOfN(id(8), 0, 3).Draw(t, "depends_on"),
+		FairnessKey:         value.Draw(t, "fairness_key"),
+		ConcurrencyKey:      value.Draw(t, "concurrency_key"),
 		Labels:              rapid.MapOfN(key, value, 0, 3).Draw(t, "labels"),
 	}
 	if rapid.Bool().Draw(t, "budget") {
@@ -83,6 +85,8 @@ func TestPlainLooksAtEveryRule(t *testing.T) {
 		"retry":                 {Retry: unsetRetry},
 		"labels":                {Labels: map[string]string{"": ""}},
 		"requires":              {Requires: []string{""}},
+		"fairness_key":          {FairnessKey: "a b"},
+		"concurrency_key":       {ConcurrencyKey: "a b"},
 	}
 	without := []string{"instruction", "parameters", "not_before", "expire_time", "status"} // no rules, or checked elsewhere
 	fields := (&stintv1.Task{}).ProtoReflect().Descriptor().Fields()
