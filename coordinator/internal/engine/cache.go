@@ -100,7 +100,7 @@ func (c *cache) remove(s queue.Serial) {
 // released. withheld are reports of leases that are not to be handed over; the caller has them
 // recorded.
 func (e *Engine) leases(ctx context.Context, grants []queue.Granted) (_ []Lease, withheld []queue.Report, err error) {
-	out := make([]Lease, len(grants))
+	pen, out := e.signer.pen(), make([]Lease, len(grants))
 	var missing []queue.Serial
 	var at []int
 	var dependents []dependent
@@ -112,7 +112,7 @@ func (e *Engine) leases(ctx context.Context, grants []queue.Granted) (_ []Lease,
 	for i := range grants {
 		g := &grants[i]
 		out[i] = Lease{
-			ID: e.signer.id(g.Lease), TaskID: g.ID, Attempt: g.Lease.Attempt, Run: g.Run,
+			ID: pen.id(g.Lease), TaskID: g.ID, Attempt: g.Lease.Attempt, Run: g.Run,
 			Left: g.Left, Status: g.Live,
 		}
 		p, ok := e.payloads.take(g.Lease.Serial)

@@ -91,22 +91,22 @@ func (e *Engine) Release(ctx context.Context, r []Release) ([]ReleaseOutcome, er
 }
 
 func (s *signer) extensions(in []Extension) []queue.Extension {
-	out := make([]queue.Extension, len(in))
+	p, out := s.pen(), make([]queue.Extension, len(in))
 	for i := range in {
 		x := &in[i]
 		out[i] = queue.Extension{
-			Lease: s.ref(x.LeaseID), Progress: x.Progress, HasProgress: x.HasProgress, Message: x.Message,
+			Lease: p.ref(x.LeaseID), Progress: x.Progress, HasProgress: x.HasProgress, Message: x.Message,
 		}
 	}
 	return out
 }
 
 func (s *signer) reports(in []Report) []queue.Report {
-	out := make([]queue.Report, len(in))
+	p, out := s.pen(), make([]queue.Report, len(in))
 	for i := range in {
 		r := &in[i]
 		out[i] = queue.Report{
-			Lease: s.ref(r.LeaseID), Success: r.Success, Result: r.Result, Failure: r.Failure,
+			Lease: p.ref(r.LeaseID), Success: r.Success, Result: r.Result, Failure: r.Failure,
 			Cost: r.Cost, HasCost: r.HasCost, Digest: r.Digest, Invalid: r.Invalid,
 		}
 	}
@@ -114,11 +114,22 @@ func (s *signer) reports(in []Report) []queue.Report {
 }
 
 func (s *signer) releases(in []Release) []queue.Release {
-	out := make([]queue.Release, len(in))
+	p, out := s.pen(), make([]queue.Release, len(in))
 	for i := range in {
-		out[i] = queue.Release{Lease: s.ref(in[i].LeaseID), Started: in[i].Started}
+		out[i] = queue.Release{Lease: p.ref(in[i].LeaseID), Started: in[i].Started}
 	}
 	return out
+}
+
+// cancels names the leases that the machine wants dropped, after those that are named already;
+// the zero LeaseRef, which it could not name, is passed over.
+func (s *signer) cancels(named []Cancel, ends []queue.LeaseEnd) []Cancel {
+	for _, c := range ends {
+		if c.Lease != (queue.LeaseRef{}) {
+			named = append(named, Cancel{LeaseID: s.pen().id(c.Lease), Reason: c.Reason})
+		}
+	}
+	return named
 }
 
 // acks are the answers to reports, under the ids that the agent used.

@@ -10,7 +10,7 @@ import (
 
 // A lease id can be made by the holder of the secret alone, and has one spelling.
 func TestLeaseIDs(t *testing.T) {
-	s := newSigner([]byte("a secret"))
+	s := newSigner([]byte("a secret")).pen()
 	lease := queue.LeaseRef{Serial: 1<<40 + 7, Attempt: 3}
 	id := s.id(lease)
 	flip := func(at int) string {
@@ -35,7 +35,7 @@ func TestLeaseIDs(t *testing.T) {
 		"other attempt":    {flip(14), queue.LeaseRef{}},
 		"other signature":  {flip(30), queue.LeaseRef{}},
 		"second spelling":  {flip(len(id) - 1), queue.LeaseRef{}},
-		"of other secret":  {newSigner([]byte("another")).id(lease), queue.LeaseRef{}},
+		"of other secret":  {newSigner([]byte("another")).pen().id(lease), queue.LeaseRef{}},
 		"mixed signature":  {id[:16] + s.id(queue.LeaseRef{Serial: 9, Attempt: 3})[16:], queue.LeaseRef{}},
 		"zero lease":       {s.id(queue.LeaseRef{}), queue.LeaseRef{}},
 		"negative attempt": {s.id(queue.LeaseRef{Serial: 1, Attempt: -1}), queue.LeaseRef{Serial: 1, Attempt: -1}},
@@ -54,9 +54,10 @@ func TestSignerServesManyGoroutines(t *testing.T) {
 	var all sync.WaitGroup
 	for n := range queue.Serial(8) {
 		all.Go(func() {
+			p := s.pen()
 			for i := range int32(100) {
 				l := queue.LeaseRef{Serial: n + 1, Attempt: i + 1}
-				if got := s.ref(s.id(l)); got != l {
+				if got := p.ref(p.id(l)); got != l {
 					t.Errorf("%+v comes back as %+v", l, got)
 				}
 			}
@@ -66,9 +67,9 @@ func TestSignerServesManyGoroutines(t *testing.T) {
 }
 
 func BenchmarkLeaseID(b *testing.B) {
-	s := newSigner([]byte("a secret"))
+	p := newSigner([]byte("a secret")).pen()
 	b.ReportAllocs()
 	for b.Loop() {
-		s.ref(s.id(queue.LeaseRef{Serial: 1, Attempt: 1}))
+		p.ref(p.id(queue.LeaseRef{Serial: 1, Attempt: 1}))
 	}
 }

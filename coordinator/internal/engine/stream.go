@@ -164,12 +164,7 @@ func (s *Stream) answer(cmd *queue.Message, m *Message, cancels []Cancel) {
 		s.outbox.end(ErrReplaced)
 		return
 	}
-	out := Out{Acks: acks(m.Reports, cmd.Reports), Cancels: cancels}
-	for _, c := range cmd.Cancels {
-		if c.Lease != (queue.LeaseRef{}) {
-			out.Cancels = append(out.Cancels, Cancel{LeaseID: s.engine.signer.id(c.Lease), Reason: c.Reason})
-		}
-	}
+	out := Out{Acks: acks(m.Reports, cmd.Reports), Cancels: s.engine.signer.cancels(cancels, cmd.Cancels)}
 	if m.Beats {
 		out.HasHeartbeatAck, out.HeartbeatAck = true, m.Number
 	}

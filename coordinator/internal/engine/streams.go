@@ -48,10 +48,7 @@ func (r *streams) deliver(o *queue.StreamOut) {
 	if s == nil {
 		return
 	}
-	out := Out{Drain: o.Drain, DrainLeft: o.Left}
-	for _, c := range o.Cancels {
-		out.Cancels = append(out.Cancels, Cancel{LeaseID: s.engine.signer.id(c.Lease), Reason: c.Reason})
-	}
+	out := Out{Drain: o.Drain, DrainLeft: o.Left, Cancels: s.engine.signer.cancels(nil, o.Cancels)}
 	s.outbox.put(&out, o.Grants)
 	if o.Close {
 		s.outbox.end(ErrReplaced)
