@@ -46,7 +46,9 @@ func (a *Admission) Spec(t *stintv1.Task) (queue.Spec, error) {
 		return queue.Spec{}, plain(invalidFields(faults))
 	}
 	fillIn(t)
-	return spec(t)
+	var s queue.Spec
+	err := new(encoder).spec(&s, t)
+	return s, err
 }
 
 // plain is a refusal for somebody who made no call: its text alone, paths from the task on.

@@ -94,10 +94,11 @@ func allReports(list []*stintv1.Report) ([]engine.Report, error) {
 	if len(faults) > 0 {
 		return nil, invalidFields(faults)
 	}
+	code := encoder{items: len(list)}
 	out := make([]engine.Report, len(list))
 	for i, r := range list {
 		var err error
-		if out[i], err = report(r); err != nil {
+		if out[i], err = code.report(r); err != nil {
 			return nil, err
 		}
 	}

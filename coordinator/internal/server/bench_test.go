@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
@@ -43,7 +44,7 @@ func BenchmarkSubmit(b *testing.B) {
 	body := submitBody(b)
 	decode := func(b *testing.B) *stintv1.SubmitTasksRequest {
 		r := &stintv1.SubmitTasksRequest{}
-		if err := proto.Unmarshal(body, r); err != nil {
+		if err := newCodec().Unmarshal(mem.BufferSlice{mem.SliceBuffer(body)}, r); err != nil {
 			b.Fatal(err)
 		}
 		return r
@@ -84,7 +85,7 @@ func BenchmarkSubmit(b *testing.B) {
 
 // BenchmarkGrants takes what the engine grants to the wire.
 func BenchmarkGrants(b *testing.B) {
-	payload, err := canonical(&stintv1.Task{Id: "a", Queue: "default", Instruction: strings.Repeat("x", 256)})
+	payload, err := canonical(nil, &stintv1.Task{Id: "a", Queue: "default", Instruction: strings.Repeat("x", 256)})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -98,9 +99,10 @@ func BenchmarkGrants(b *testing.B) {
 		_, err := proto.Marshal(m)
 		return err
 	}
+	p := packer{send: encode}
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := sendAll(out, encode); err != nil {
+		if err := p.say(out); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -126,7 +128,7 @@ func BenchmarkReports(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		m := &stintv1.SessionRequest{}
-		if err := proto.Unmarshal(body, m); err != nil {
+		if err := newCodec().Unmarshal(mem.BufferSlice{mem.SliceBuffer(body)}, m); err != nil {
 			b.Fatal(err)
 		}
 		if _, refused, err := message(m, rules); err != nil || refused != nil {
@@ -146,9 +148,10 @@ func BenchmarkAcks(b *testing.B) {
 		_, err := proto.Marshal(m)
 		return err
 	}
+	p := packer{send: encode}
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := sendAll(out, encode); err != nil {
+		if err := p.say(out); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -150,7 +150,7 @@ func FuzzReport(f *testing.F) {
 			if proto.Unmarshal(sent, &r) != nil || rules.Validate(&r) != nil {
 				return
 			}
-			if got, err := report(&r); err == nil && got.Success == (got.Failure.Class != 0) {
+			if got, err := new(encoder).report(&r); err == nil && got.Success == (got.Failure.Class != 0) {
 				b, _ := json.Marshal(got)
 				t.Errorf("neither or both: %s", b)
 			}

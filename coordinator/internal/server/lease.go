@@ -13,15 +13,12 @@ import (
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
-// The numbers of the fields Lease.task and ParentResult.result.
-var (
-	leaseTask    = (&stintv1.Lease{}).ProtoReflect().Descriptor().Fields().ByName("task").Number()
-	parentResult = (&stintv1.ParentResult{}).ProtoReflect().Descriptor().Fields().ByName("result").Number()
-)
+// parentResult is the number of the field ParentResult.result.
+var parentResult = (&stintv1.ParentResult{}).ProtoReflect().Descriptor().Fields().ByName("result").Number()
 
 // grantedLease translates a lease. The task of a first run is as it was submitted, so its
 // stored bytes go out as they are: a grant decodes and encodes nothing.
-func grantedLease(l engine.Lease) (*stintv1.Lease, error) {
+func grantedLease(l *engine.Lease) (*stintv1.Lease, error) {
 	out := &stintv1.Lease{LeaseId: l.ID, Attempt: l.Attempt, Run: l.Run, ExpiresIn: durationpb.New(l.Left)}
 	for _, p := range l.Parents {
 		out.Parents = append(out.Parents, shownParent(p))
@@ -56,9 +53,9 @@ func asField(n protowire.Number, encoded []byte) []byte {
 
 func grantedLeases(leases []engine.Lease) ([]*stintv1.Lease, error) {
 	out := make([]*stintv1.Lease, len(leases))
-	for i, l := range leases {
+	for i := range leases {
 		var err error
-		if out[i], err = grantedLease(l); err != nil {
+		if out[i], err = grantedLease(&leases[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -80,8 +77,4 @@ func shownExtended(o engine.ExtendOutcome) *stintv1.ExtendLeaseOutcome {
 
 func shownReleased(o engine.ReleaseOutcome) *stintv1.ReleaseLeaseOutcome {
 	return &stintv1.ReleaseLeaseOutcome{LeaseId: o.LeaseID, Released: o.Released, Reason: stintv1.LeaseEndReason(o.End)}
-}
-
-func shownCancel(c engine.Cancel) *stintv1.LeaseCancel {
-	return &stintv1.LeaseCancel{LeaseId: c.LeaseID, Reason: stintv1.LeaseEndReason(c.Reason)}
 }

@@ -36,6 +36,8 @@ const (
 	maxStructDepth = 30
 	// maxBatch bounds the tasks of a SubmitTasks, as the contract's rules do.
 	maxBatch = 1000
+	// maxReportsRead bounds the reports of one message that are decoded by hand, into one array.
+	maxReportsRead = 4096
 	// maxLabels bounds the labels of an agent, as the contract's rules do for tasks.
 	maxLabels = 32
 	// maxHelloQueues bounds the queues that an agent names.

@@ -4,8 +4,6 @@ import (
 	"errors"
 
 	"buf.build/go/protovalidate"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
 
@@ -15,6 +13,8 @@ import (
 // message translates what an agent says. A malformed report is left out and refused by an ack,
 // with all else taken; malformed lease ids are for the engine to answer.
 func message(r *stintv1.SessionRequest, rules protovalidate.Validator) (m engine.Message, refused []*stintv1.ReportAck, err error) {
+	code := encoder{items: len(r.GetReports())}
+	m.Reports = make([]engine.Report, 0, min(code.items, maxBatch))
 	for _, x := range r.GetReports() {
 		if why := malformed(x, rules); why != "" {
 			if len(refused) == localAcks {
@@ -23,7 +23,7 @@ func message(r *stintv1.SessionRequest, rules protovalidate.Validator) (m engine
 			refused = append(refused, invalidAck(x.GetLeaseId(), why))
 			continue
 		}
-		t, err := report(x)
+		t, err := code.report(x)
 		if err != nil {
 			return m, nil, err
 		}
@@ -60,60 +60,4 @@ func invalidAck(lease, why string) *stintv1.ReportAck {
 	return &stintv1.ReportAck{
 		LeaseId: cut(lease, maxEcho), Outcome: stintv1.ReportOutcome_REPORT_OUTCOME_INVALID, Message: cut(why, maxErrorText),
 	}
-}
-
-// sendAll says what the engine has to say, in as many messages as its size asks for.
-func sendAll(o engine.Out, send func(*stintv1.SessionResponse) error) error {
-	p := &packer{send: send, message: &stintv1.SessionResponse{}}
-	for _, a := range o.Acks {
-		ack := shownAck(a)
-		p.add(ack, func(m *stintv1.SessionResponse) { m.ReportAcks = append(m.ReportAcks, ack) })
-	}
-	for _, l := range o.Grants {
-		lease, err := grantedLease(l)
-		if err != nil {
-			return err
-		}
-		p.add(lease, func(m *stintv1.SessionResponse) { m.Grants = append(m.Grants, lease) })
-	}
-	for _, c := range o.Cancels {
-		cancel := shownCancel(c)
-		p.add(cancel, func(m *stintv1.SessionResponse) { m.Cancels = append(m.Cancels, cancel) })
-	}
-	if o.HasHeartbeatAck {
-		p.message.HeartbeatAck = &stintv1.HeartbeatAck{Number: o.HeartbeatAck}
-	}
-	if o.Drain {
-		p.message.Drain = &stintv1.Drain{}
-		if o.DrainLeft > 0 {
-			p.message.Drain.TimeLeft = durationpb.New(o.DrainLeft)
-		}
-	}
-	p.message.GoingAway = o.GoingAway
-	return p.flush()
-}
-
-// packer fills messages up to maxReply, and sends each when the next item does not fit.
-type packer struct {
-	send    func(*stintv1.SessionResponse) error
-	message *stintv1.SessionResponse
-	size    int
-	err     error // of the first send that failed
-}
-
-func (p *packer) add(item proto.Message, put func(*stintv1.SessionResponse)) {
-	n := proto.Size(item)
-	if p.size > 0 && p.size+n > maxReply {
-		_ = p.flush() // kept in p.err
-	}
-	put(p.message)
-	p.size += n
-}
-
-func (p *packer) flush() error {
-	if p.err == nil {
-		p.err = p.send(p.message)
-	}
-	p.message, p.size = &stintv1.SessionResponse{}, 0
-	return p.err
 }

@@ -10,24 +10,18 @@ import (
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
-// What a report's digest begins with, so that a result and a failure never compare as equal.
-var (
-	resultMark  = []byte{'r'}
-	failureMark = []byte{'f'}
-)
-
 // report translates a report that the rules of the contract have passed: exactly one of
 // result and failure is set. A result that cannot be kept becomes the failure that is recorded
 // in its place.
-func report(r *stintv1.Report) (engine.Report, error) {
+func (e *encoder) report(r *stintv1.Report) (engine.Report, error) {
 	if r.Result == nil {
 		return failureReport(r)
 	}
-	encoded, err := canonical(r.Result)
+	encoded, sum, err := e.result(r.Result)
 	if err != nil {
 		return engine.Report{}, err
 	}
-	out := engine.Report{LeaseID: r.GetLeaseId(), Digest: digest(resultMark, encoded)}
+	out := engine.Report{LeaseID: r.GetLeaseId(), Digest: sum}
 	var ok bool
 	out.Cost, out.HasCost, ok = costOf(r.Result.BudgetUsedUsd)
 	class, why := unfit(r.Result, len(encoded), ok)
@@ -57,14 +51,14 @@ func unfit(r *stintv1.Result, size int, costOK bool) (queue.Class, string) {
 }
 
 func failureReport(r *stintv1.Report) (engine.Report, error) {
-	encoded, err := canonical(r.Failure)
+	encoded, err := canonical([]byte{failureMark}, r.Failure)
 	if err != nil {
 		return engine.Report{}, err
 	}
 	f := r.Failure
 	cost, has, _ := costOf(f.BudgetUsedUsd)
 	return engine.Report{
-		LeaseID: r.GetLeaseId(), Digest: digest(failureMark, encoded), Cost: cost, HasCost: has,
+		LeaseID: r.GetLeaseId(), Digest: digest(encoded), Cost: cost, HasCost: has,
 		Failure: queue.Failure{
 			Class: reportedClass(f.GetFailureClass()), Message: cut(f.GetMessage(), maxFailureMessage),
 			HTTPStatus: f.GetHttpStatus(), RetryAfter: max(f.GetRetryAfter().AsDuration(), 0),

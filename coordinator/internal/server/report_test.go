@@ -19,7 +19,7 @@ import (
 
 func reported(t *testing.T, r *stintv1.Report) engine.Report {
 	t.Helper()
-	out, err := report(r)
+	out, err := new(encoder).report(r)
 	if err != nil {
 		t.Fatal(err)
 	}

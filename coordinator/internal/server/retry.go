@@ -43,7 +43,7 @@ func (g *ids) takeDefaults(s *queue.Spec, t *stintv1.Task, open openFields) erro
 	}
 	t.Retry = shownRetry(s.Retry)
 	var err error
-	s.Payload, err = canonical(t)
+	s.Payload, err = canonical(nil, t)
 	return err
 }
 

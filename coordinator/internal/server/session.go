@@ -156,13 +156,14 @@ func (s *session) write(ctx context.Context, refused []*stintv1.ReportAck, send 
 		return err
 	}
 	eof, stopping := s.eof, s.stopping
+	packer := packer{send: send}
 	var last <-chan time.Time
 	verdict := errEnded
 	for eof != nil || len(s.local) > 0 || !s.owed.none() {
 		var err error
 		select {
 		case out := <-s.outs:
-			err = sendAll(out, send)
+			err = packer.say(out)
 			s.owed.pay(out)
 		case ack := <-s.local:
 			err = send(&stintv1.SessionResponse{ReportAcks: s.gather(ack)})

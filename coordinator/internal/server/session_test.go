@@ -90,7 +90,7 @@ func converse(t *testing.T, first engine.Message, reads int) *talk {
 			return ctx.Err()
 		}
 		reads--
-		x.got <- m
+		x.got <- received(t, m)
 		return nil
 	}
 	s := newSession(x.link, rules, 30*time.Second, x.stopping)
@@ -99,6 +99,20 @@ func converse(t *testing.T, first engine.Message, reads int) *talk {
 		cancel() // as the transport does when the handler returns
 	}()
 	return x
+}
+
+// received is a message as the agent gets it.
+func received(t *testing.T, sent *stintv1.SessionResponse) *stintv1.SessionResponse {
+	t.Helper()
+	got := &stintv1.SessionResponse{}
+	b, err := proto.Marshal(sent)
+	if err == nil {
+		err = proto.Unmarshal(b, got)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	return got
 }
 
 func reasonOf(err error) string {
@@ -256,20 +270,21 @@ func TestSessionCutsMessages(t *testing.T) {
 		out.Grants = append(out.Grants, engine.Lease{ID: "G", Run: 1, Payload: payload})
 	}
 	all, messages := &stintv1.SessionResponse{}, 0
-	err := sendAll(out, func(m *stintv1.SessionResponse) error {
+	p := packer{send: func(m *stintv1.SessionResponse) error {
 		if n := proto.Size(m); n > maxReply+1<<10 {
 			t.Errorf("a message of %d bytes", n)
 		}
 		messages++
-		proto.Merge(all, m)
+		proto.Merge(all, received(t, m))
 		return nil
-	})
-	if err != nil || messages != 3 || len(all.GetGrants()) != 9 || len(all.GetCancels()) != 1 || len(all.GetReportAcks()) != 1 ||
+	}}
+	if err := p.say(out); err != nil || messages != 3 || len(all.GetGrants()) != 9 || len(all.GetCancels()) != 1 || len(all.GetReportAcks()) != 1 ||
 		all.GetHeartbeatAck().GetNumber() != 4 || all.GetDrain().GetTimeLeft().AsDuration() != time.Second || !all.GetGoingAway() {
-		t.Errorf("%d messages, %d grants, %v (%v)", messages, len(all.GetGrants()), all.GetDrain(), err)
+		t.Errorf("%d messages, %d grants, %v (%v)", messages, len(all.GetGrants()), all.GetDrain(), p.err)
 	}
 	broken := errors.New("broken")
-	if err := sendAll(out, func(*stintv1.SessionResponse) error { return broken }); !errors.Is(err, broken) {
+	p = packer{send: func(*stintv1.SessionResponse) error { return broken }}
+	if err := p.say(out); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -21,7 +21,7 @@ func after(seconds int64) queue.Instant {
 
 func encoded(t *testing.T, m proto.Message) []byte {
 	t.Helper()
-	b, err := canonical(m)
+	b, err := canonical(nil, m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestShownTimesAreOfTheRun(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		lease, err := grantedLease(engine.Lease{ID: "L", Run: c.status.Run, Payload: spec.Payload, Status: c.status})
+		lease, err := grantedLease(&engine.Lease{ID: "L", Run: c.status.Run, Payload: spec.Payload, Status: c.status})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +130,7 @@ func TestUnreadablePayload(t *testing.T) {
 	if r, _ := judge(err); r == nil || !r.faulty() {
 		t.Errorf("got %v", err)
 	}
-	if _, err := grantedLease(engine.Lease{TaskID: "a", Run: 2, Payload: []byte{0xff}}); err == nil {
+	if _, err := grantedLease(&engine.Lease{TaskID: "a", Run: 2, Payload: []byte{0xff}}); err == nil {
 		t.Error("a lease of it goes out")
 	}
 }

@@ -14,6 +14,7 @@ import (
 func (g *ids) specs(tasks []*stintv1.Task, path func(i int) string) (specs []queue.Spec, generated []bool, err error) {
 	specs, generated = make([]queue.Spec, len(tasks)), make([]bool, len(tasks))
 	var faults []fault
+	var code encoder
 	for i, t := range tasks {
 		if t == nil {
 			t = &stintv1.Task{}
@@ -34,7 +35,7 @@ func (g *ids) specs(tasks []*stintv1.Task, path func(i int) string) (specs []que
 		}
 		open := openRetry(t.GetRetry())
 		fillIn(t)
-		if specs[i], err = spec(t); err != nil {
+		if err = code.spec(&specs[i], t); err != nil {
 			return nil, nil, err
 		}
 		if err := g.takeDefaults(&specs[i], t, open); err != nil {
@@ -74,13 +75,13 @@ func checkTask(t *stintv1.Task) []fault {
 
 // spec translates a task with all defaults filled in. Its payload is the task itself in its
 // one deterministic encoding, so that equal content has an equal digest.
-func spec(t *stintv1.Task) (queue.Spec, error) {
-	payload, err := canonical(t)
+func (e *encoder) spec(s *queue.Spec, t *stintv1.Task) error {
+	payload, err := e.task(t)
 	if err != nil {
-		return queue.Spec{}, err
+		return err
 	}
 	r := t.GetRetry()
-	return queue.Spec{
+	*s = queue.Spec{
 		ID: t.GetId(), Digest: digest(payload), Queue: t.GetQueue(), Priority: t.GetPriority(),
 		DependsOn: t.GetDependsOn(), OnFailure: queue.Policy(t.GetOnDependencyFailure()),
 		NotBefore: instant(t.GetNotBefore()), ExpireTime: instant(t.GetExpireTime()),
@@ -93,5 +94,6 @@ func spec(t *stintv1.Task) (queue.Spec, error) {
 		},
 		Requires: requirements(t.GetRequires()), Labels: labels(t.GetLabels()), Payload: payload,
 		MaxCost: mostCost(t), FairnessKey: t.GetFairnessKey(), ConcurrencyKey: t.GetConcurrencyKey(),
-	}, nil
+	}
+	return nil
 }
