@@ -14,6 +14,9 @@ import (
 type API interface {
 	// Submit makes tasks, all or none. generated[i] says that the id of tasks[i] was made here.
 	Submit(ctx context.Context, tasks []queue.Spec, generated []bool) (existed []bool, err error)
+	// SubmitOne makes a task. made is how the call left a new one, with state 0 if that takes a
+	// read to tell: it was there before, or depends on others.
+	SubmitOne(ctx context.Context, task queue.Spec, generated bool) (made queue.Status, existed bool, err error)
 	// Task gives one task as it is now.
 	Task(ctx context.Context, id string) (*Task, error)
 	// List gives a page of tasks; Now of the query is filled in here.

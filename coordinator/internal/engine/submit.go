@@ -22,6 +22,21 @@ func (e *Engine) Submit(ctx context.Context, tasks []queue.Spec, generated []boo
 	return cmd.Existed, cmd.Err
 }
 
+// SubmitOne is Submit for a single task, and tells how it was made.
+func (e *Engine) SubmitOne(ctx context.Context, task queue.Spec, generated bool) (queue.Status, bool, error) {
+	if err := e.serving(); err != nil {
+		return queue.Status{}, false, err
+	}
+	cmd := &queue.Submit{Tasks: []queue.Spec{task}, Generated: []bool{generated}, NoRoom: e.room()}
+	if err := e.bring(ctx, cmd); err != nil {
+		return queue.Status{}, false, err
+	}
+	if cmd.Err != nil {
+		return queue.Status{}, false, cmd.Err
+	}
+	return cmd.Made, cmd.Existed[0], nil
+}
+
 // Import brings tasks of an older system in, terminal ones included; all or none. It is for
 // programs that run an engine without a server. Errors are those of Submit.
 func (e *Engine) Import(ctx context.Context, tasks []queue.Imported) ([]bool, error) {
@@ -61,14 +76,21 @@ func importIDs(c *queue.Import) []string {
 // submitted gives the ids that must be looked up: those chosen by the submitter, and those
 // depended on that the batch does not hold.
 func submitted(n int, task func(int) (s *queue.Spec, generated bool)) []string {
-	seen := make(map[string]bool, n)
 	ids := make([]string, 0, n)
+	parents := 0
 	for i := range n {
 		s, generated := task(i)
-		seen[s.ID] = true
-		if !generated {
+		if parents += len(s.DependsOn); !generated {
 			ids = append(ids, s.ID)
 		}
+	}
+	if parents == 0 {
+		return ids
+	}
+	seen := make(map[string]bool, n+parents)
+	for i := range n {
+		s, _ := task(i)
+		seen[s.ID] = true
 	}
 	for i := range n {
 		s, _ := task(i)

@@ -63,6 +63,7 @@ type Submit struct {
 	NoRoom    error  // refuses new tasks, not repeats: there is no room to store them; nil: there is
 	// Reply
 	Existed []bool // per task: it was there before, with the same content
+	Made    Status // of the task of a call that made one, if it depends on none: as the call left it
 	Err     error  // *Error: TASK_EXISTS, TASK_ID_REPEATED, DEPENDENCY_NOT_FOUND, DEPENDENCY_CYCLE, FIELD_INVALID, QUEUE_FULL, TOO_MANY_QUEUES, TOO_MANY_LABEL_SETS
 }
 

@@ -33,6 +33,7 @@ type fakeEngine struct {
 	away   chan struct{}
 
 	submit  func([]queue.Spec, []bool) ([]bool, error)
+	made    queue.Status // by SubmitOne
 	task    func(id string) (*engine.Task, error)
 	list    func(ledger.Query) ([]*engine.Task, []byte, error)
 	wait    func(ctx context.Context, id string, d time.Duration) (*engine.Task, error)
@@ -66,6 +67,10 @@ func (f *fakeEngine) GoingAway()              { close(f.away) }
 
 func (f *fakeEngine) Submit(_ context.Context, s []queue.Spec, g []bool) ([]bool, error) {
 	return f.submit(s, g)
+}
+func (f *fakeEngine) SubmitOne(_ context.Context, s queue.Spec, g bool) (queue.Status, bool, error) {
+	existed, err := f.submit([]queue.Spec{s}, []bool{g})
+	return f.made, at(existed, 0), err
 }
 func (f *fakeEngine) Task(_ context.Context, id string) (*engine.Task, error) { return f.task(id) }
 func (f *fakeEngine) List(_ context.Context, q ledger.Query) ([]*engine.Task, []byte, error) {

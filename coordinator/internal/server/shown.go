@@ -38,6 +38,16 @@ func ofThisRun(t *stintv1.Task, s queue.Status) {
 	}
 }
 
+// shownMade is the status of a task that has just been made; nil: it must be read.
+func shownMade(s queue.Status) *stintv1.TaskStatus {
+	if s.State == 0 {
+		return nil
+	}
+	return &stintv1.TaskStatus{
+		State: stintv1.TaskState(s.State), Run: s.Run, CreateTime: stamp(s.Create), ReadyTime: stamp(s.Ready),
+	}
+}
+
 func shownStatus(t *engine.Task, now time.Time) (*stintv1.TaskStatus, error) {
 	s := t.Status
 	out := &stintv1.TaskStatus{

@@ -28,15 +28,17 @@ func (s *taskService) SubmitTask(ctx context.Context, r *stintv1.SubmitTaskReque
 	if err != nil {
 		return nil, err
 	}
-	existed, err := s.engine.Submit(ctx, specs, generated)
+	made, existed, err := s.engine.SubmitOne(ctx, specs[0], generated[0])
 	if err != nil {
 		return nil, ofOne(err)
 	}
-	task, err := s.shown(ctx, specs[0].ID)
-	if err != nil {
-		return nil, err
+	task := r.GetTask() // with its id and the defaults: what was stored
+	if task.Status = shownMade(made); task.Status == nil {
+		if task, err = s.shown(ctx, specs[0].ID); err != nil {
+			return nil, err
+		}
 	}
-	return &stintv1.SubmitTaskResponse{Task: task, AlreadyExisted: at(existed, 0)}, nil
+	return &stintv1.SubmitTaskResponse{Task: task, AlreadyExisted: existed}, nil
 }
 
 // ofOne gives an error of a batch of one the field paths of a single task.

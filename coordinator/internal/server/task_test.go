@@ -44,6 +44,32 @@ func TestSubmitTask(t *testing.T) {
 	}
 }
 
+// The reply for a new task is put together of what was submitted and how it was made; nothing is
+// read. It shows what a read right behind it does.
+func TestSubmitTaskShowsWhatWasMade(t *testing.T) {
+	c, ctx := overEngine(t), t.Context()
+	must(c.tasks.SubmitTask(ctx, &stintv1.SubmitTaskRequest{Task: &stintv1.Task{Id: "parent"}}))(t)
+	for _, task := range []*stintv1.Task{
+		{Id: "plain", Instruction: "x", Status: &stintv1.TaskStatus{Run: 7}}, {}, {Id: "parent"}, otherTask(),
+		{Id: "child", DependsOn: []string{"parent"}, Budget: &stintv1.Budget{MaxUsd: new(1.0)}},
+		{Id: "later", NotBefore: timestamppb.New(time.Now().Add(time.Hour)), ExpireTime: timestamppb.New(time.Now().Add(2 * time.Hour))},
+	} {
+		reply := must(c.tasks.SubmitTask(ctx, &stintv1.SubmitTaskRequest{Task: task}))(t)
+		shown := must(c.tasks.GetTask(ctx, &stintv1.GetTaskRequest{TaskId: reply.GetTask().GetId()}))(t)
+		if !proto.Equal(reply.GetTask(), shown.GetTask()) || reply.GetAlreadyExisted() != (task.GetId() == "parent") {
+			t.Errorf("submit shows %v\nget shows     %v", reply, shown)
+		}
+	}
+	f := newFake() // panics when a task is read
+	f.submit = func([]queue.Spec, []bool) ([]bool, error) { return nil, nil }
+	f.made = queue.Status{State: queue.Ready, Run: 1, Create: 1, Ready: 1}
+	conn, _ := served(t, f, time.Minute)
+	reply := must(stintv1.NewTaskServiceClient(conn).SubmitTask(ctx, &stintv1.SubmitTaskRequest{Task: &stintv1.Task{Id: "a"}}))(t)
+	if got := reply.GetTask(); got.GetStatus().GetState() != stintv1.TaskState_TASK_STATE_READY || got.GetRetry().GetMaxAttempts() != defaultMaxAttempts {
+		t.Errorf("got %v", got)
+	}
+}
+
 // Every refusal names the field by its path, and nothing is done.
 func TestBadRequestsAreRefused(t *testing.T) {
 	f := newFake() // panics on any call of the engine, which would be INTERNAL
