@@ -16,33 +16,46 @@ type cache struct {
 
 	mu    sync.Mutex
 	bytes int
-	held  map[queue.Serial]content
-	order []queue.Serial // as put; may name some that were taken
+	first queue.Serial // of slots
+	slots []content    // by serial, without gaps; those that are not kept are empty
 }
 
 // content is what a grant carries of a spec.
 type content struct {
-	payload  []byte
+	payload  []byte // never empty
 	priority int32
-	on       []string // the tasks it depends on
-	by       []queue.Serial
-	policy   queue.Policy
+	needs    *needs // nil: it depends on nothing
+}
+
+// needs are the tasks that one depends on.
+type needs struct {
+	on     []string
+	by     []queue.Serial // of on, in its order
+	policy queue.Policy
+}
+
+func needsOf(s *queue.Spec) *needs {
+	if len(s.Parents) == 0 {
+		return nil
+	}
+	return &needs{s.DependsOn, s.Parents, s.OnFailure}
 }
 
 // size is what the content weighs in memory, in bytes.
 func (c *content) size() int {
 	n := len(c.payload)
-	for _, id := range c.on {
+	if c.needs == nil {
+		return n
+	}
+	for _, id := range c.needs.on {
 		n += len(id) + parentOverhead
 	}
 	return n
 }
 
-func newCache(limit int) cache {
-	return cache{limit: limit, held: make(map[queue.Serial]content)}
-}
+func newCache(limit int) cache { return cache{limit: limit} }
 
-// put takes the payloads of specs over; they must not be changed any more.
+// put takes the payloads of specs over; they must not be changed any more. Serials rise.
 func (c *cache) put(specs []queue.Spec) {
 	if c.limit == 0 || len(specs) == 0 {
 		return
@@ -51,48 +64,60 @@ func (c *cache) put(specs []queue.Spec) {
 	defer c.mu.Unlock()
 	for i := range specs {
 		s := &specs[i]
-		p := content{s.Payload, s.Priority, s.DependsOn, s.Parents, s.OnFailure}
-		c.held[s.Serial] = p
-		c.bytes += p.size()
-		c.order = append(c.order, s.Serial)
-	}
-	drop := 0
-	for c.bytes > c.limit {
-		c.remove(c.order[drop])
-		drop++
-	}
-	c.order = c.order[drop:]
-	c.compact()
-}
-
-// compact forgets the serials that were taken once they are the most.
-func (c *cache) compact() {
-	const slack = 1024
-	if len(c.order) < 2*len(c.held)+slack {
-		return
-	}
-	kept := make([]queue.Serial, 0, len(c.held))
-	for _, s := range c.order {
-		if _, ok := c.held[s]; ok {
-			kept = append(kept, s)
+		if len(c.slots) == 0 {
+			c.first = s.Serial
 		}
+		for c.first+queue.Serial(len(c.slots)) < s.Serial {
+			c.slots = append(c.slots, content{})
+		}
+		p := content{s.Payload, s.Priority, needsOf(s)}
+		c.slots = append(c.slots, p)
+		c.bytes += p.size()
 	}
-	c.order = kept
+	for c.bytes > c.limit || len(c.slots) > cacheSlots {
+		c.drop()
+	}
 }
 
-// take gives what is kept of a task away.
-func (c *cache) take(s queue.Serial) (content, bool) {
+// drop forgets the oldest.
+func (c *cache) drop() {
+	c.bytes -= c.slots[0].size()
+	c.slots[0] = content{}
+	c.slots = c.slots[1:]
+	c.first++
+}
+
+// take gives away what is kept of a task; an empty payload: it is not kept.
+func (c *cache) take(s queue.Serial) content {
+	if s < c.first || s-c.first >= queue.Serial(len(c.slots)) {
+		return content{}
+	}
+	slot := &c.slots[s-c.first]
+	found := *slot
+	*slot = content{}
+	c.bytes -= found.size()
+	for len(c.slots) > 0 && c.slots[0].payload == nil {
+		c.drop()
+	}
+	return found
+}
+
+// fill puts what is kept into the leases, and gives the places of those that it does not keep, and
+// what those that it does depend on.
+func (c *cache) fill(out []Lease, grants []queue.Granted) (missing []int, dependents []dependent) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p, ok := c.held[s]
-	c.remove(s)
-	return p, ok
-}
-
-func (c *cache) remove(s queue.Serial) {
-	p := c.held[s]
-	c.bytes -= p.size()
-	delete(c.held, s)
+	for i := range grants {
+		kept := c.take(grants[i].Lease.Serial)
+		out[i].Payload, out[i].Priority = kept.payload, kept.priority
+		if kept.payload == nil {
+			missing = append(missing, i)
+		}
+		if kept.needs != nil {
+			dependents = append(dependents, dependent{i, grants[i].Lease, *kept.needs})
+		}
+	}
+	return missing, dependents
 }
 
 // leases makes what the machine granted ready to be handed over, reading the payloads that are
@@ -101,41 +126,46 @@ func (c *cache) remove(s queue.Serial) {
 // recorded.
 func (e *Engine) leases(ctx context.Context, grants []queue.Granted) (_ []Lease, withheld []queue.Report, err error) {
 	pen, out := e.signer.pen(), make([]Lease, len(grants))
-	var missing []queue.Serial
-	var at []int
-	var dependents []dependent
-	add := func(i int, on []string, by []queue.Serial, policy queue.Policy) {
-		if len(by) > 0 {
-			dependents = append(dependents, dependent{i, grants[i].Lease, on, by, policy})
-		}
-	}
 	for i := range grants {
 		g := &grants[i]
 		out[i] = Lease{
 			ID: pen.id(g.Lease), TaskID: g.ID, Attempt: g.Lease.Attempt, Run: g.Run,
 			Left: g.Left, Status: g.Live,
 		}
-		p, ok := e.payloads.take(g.Lease.Serial)
-		if !ok {
-			missing = append(missing, g.Lease.Serial)
-			at = append(at, i)
+	}
+	missing, dependents := e.payloads.fill(out, grants)
+	if len(missing) > 0 {
+		more, err := e.readContent(ctx, out, grants, missing)
+		if err != nil {
+			return nil, nil, err
 		}
-		out[i].Payload, out[i].Priority = p.payload, p.priority
-		add(i, p.on, p.by, p.policy)
+		dependents = append(dependents, more...)
 	}
-	if len(missing) == 0 {
-		return e.withParents(ctx, out, dependents)
-	}
-	found, err := e.ledger.Get(ctx, ledger.Keys{Serials: missing, Spec: true, Payload: true})
-	if err != nil {
-		return nil, nil, err
-	}
-	for j, t := range found.Serials {
-		if t == nil {
-			return nil, nil, fmt.Errorf("engine: granted task %q is not in the ledger", out[at[j]].TaskID)
-		}
-		out[at[j]].Payload, out[at[j]].Priority = t.Spec.Payload, t.Spec.Priority
-		add(at[j], t.Spec.DependsOn, t.Spec.Parents, t.Spec.OnFailure)
+	if len(dependents) == 0 {
+		return out, nil, nil
 	}
 	return e.withParents(ctx, out, dependents)
+}
+
+// readContent fills the leases at the places in missing from the ledger.
+func (e *Engine) readContent(ctx context.Context, out []Lease, grants []queue.Granted, missing []int) (dependents []dependent, err error) {
+	serials := make([]queue.Serial, len(missing))
+	for j, i := range missing {
+		serials[j] = grants[i].Lease.Serial
+	}
+	found, err := e.ledger.Get(ctx, ledger.Keys{Serials: serials, Spec: true, Payload: true})
+	if err != nil {
+		return nil, err
+	}
+	for j, t := range found.Serials {
+		i := missing[j]
+		if t == nil {
+			return nil, fmt.Errorf("engine: granted task %q is not in the ledger", out[i].TaskID)
+		}
+		out[i].Payload, out[i].Priority = t.Spec.Payload, t.Spec.Priority
+		if n := needsOf(&t.Spec); n != nil {
+			dependents = append(dependents, dependent{i, grants[i].Lease, *n})
+		}
+	}
+	return dependents, nil
 }

@@ -43,6 +43,10 @@ const (
 	// parentOverhead is what a dependency weighs in the cache besides its id, in bytes.
 	parentOverhead = 24
 
+	// cacheSlots is how many tasks lie at most between the oldest payload that is kept and the
+	// newest: 10 MiB of slots, of which one that waits long could else make any number.
+	cacheSlots = 1 << 18
+
 	// ringEvents is how many of the newest events are kept for watchers that keep up.
 	ringEvents = 16384
 	// pageEvents is about how many events one read of the history gives.

@@ -23,7 +23,8 @@ func newOutbox() outbox {
 	return outbox{bell: make(chan struct{}, 1), ended: make(chan struct{})}
 }
 
-// put adds to what is waiting; the newest heartbeat ack and drain stand for those before them.
+// put adds to what is waiting; the newest heartbeat ack and drain stand for those before them. The
+// reader is not woken before ring, so that what is put together goes out together.
 func (b *outbox) put(o *Out, grants []queue.Granted) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -42,9 +43,7 @@ func (b *outbox) put(o *Out, grants []queue.Granted) {
 	b.out.GoingAway = b.out.GoingAway || o.GoingAway
 	if len(b.grants)+len(b.out.Acks)+len(b.out.Cancels) > outboxItems {
 		b.stop(ErrTooSlow)
-		return
 	}
-	b.ring()
 }
 
 func (b *outbox) ring() {

@@ -13,10 +13,7 @@ import (
 type dependent struct {
 	at    int // in the leases
 	lease queue.LeaseRef
-	on    []string
-	by    []queue.Serial // of on, in its order
-
-	policy queue.Policy
+	needs
 }
 
 // withParents puts into each lease what became of the tasks that it depends on. A lease of which

@@ -77,6 +77,7 @@ func (e *Engine) let(t *turn) {
 	for i := range t.streams {
 		e.streams.deliver(&t.streams[i])
 	}
+	e.ring()
 	e.waiters.end(t.ended)
 	if t.batch != nil {
 		e.gate.advance(t.batch.Head.Batch)

@@ -15,11 +15,31 @@ type Stream struct {
 	welcome Welcome
 	window  chan struct{} // a slot for each message under way
 	outbox  outbox
+	told    bool // in engine.told; of the releaser
 	close   sync.Once
 
 	mu       sync.Mutex
 	credit   int64 // the newest that the agent has told
 	withheld int64 // grants that were not handed over: they have cost the agent no slot
+}
+
+// tell puts something out, to be rung for once all of its turn has left. Only the releaser calls it.
+func (s *Stream) tell(o *Out, grants []queue.Granted) {
+	s.outbox.put(o, grants)
+	if !s.told {
+		s.told = true
+		s.engine.told = append(s.engine.told, s)
+	}
+}
+
+// ring wakes the readers of all streams that were told something.
+func (e *Engine) ring() {
+	for i, s := range e.told {
+		s.told = false
+		s.outbox.ring()
+		e.told[i] = nil
+	}
+	e.told = e.told[:0]
 }
 
 // Connect opens a stream and hands in its first message right behind, which says what is held
@@ -168,5 +188,5 @@ func (s *Stream) answer(cmd *queue.Message, m *Message, cancels []Cancel) {
 	if m.Beats {
 		out.HasHeartbeatAck, out.HeartbeatAck = true, m.Number
 	}
-	s.outbox.put(&out, nil)
+	s.tell(&out, nil)
 }

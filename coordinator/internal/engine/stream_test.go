@@ -269,3 +269,22 @@ func TestAcquireWaits(t *testing.T) {
 		}
 	})
 }
+
+// What one turn has for a stream wakes its reader once, when all of it is there.
+func TestATurnRingsOnce(t *testing.T) {
+	e := &Engine{}
+	s := &Stream{engine: e, outbox: newOutbox()}
+	s.tell(&Out{Acks: make([]ReportAck, 1)}, nil)
+	s.tell(&Out{}, make([]queue.Granted, 1))
+	if len(s.outbox.bell) != 0 || len(e.told) != 1 {
+		t.Errorf("rung %d times before the turn has left; %d streams were told", len(s.outbox.bell), len(e.told))
+	}
+	e.ring()
+	if o, grants, _ := s.outbox.take(); len(s.outbox.bell) != 1 || len(o.Acks) != 1 || len(grants) != 1 || len(e.told) != 0 {
+		t.Errorf("rung %d times: %+v, %d grants", len(s.outbox.bell), o, len(grants))
+	}
+	s.tell(&Out{}, nil)
+	if len(e.told) != 1 {
+		t.Error("the next turn does not ring")
+	}
+}

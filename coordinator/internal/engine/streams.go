@@ -27,6 +27,7 @@ func (r *streams) open(e *Engine) *Stream {
 	r.byID[s.id] = s
 	if r.going {
 		s.outbox.put(&Out{GoingAway: true}, nil)
+		s.outbox.ring()
 	}
 	if r.err != nil {
 		s.outbox.end(r.err)
@@ -49,7 +50,7 @@ func (r *streams) deliver(o *queue.StreamOut) {
 		return
 	}
 	out := Out{Drain: o.Drain, DrainLeft: o.Left, Cancels: s.engine.signer.cancels(nil, o.Cancels)}
-	s.outbox.put(&out, o.Grants)
+	s.tell(&out, o.Grants)
 	if o.Close {
 		s.outbox.end(ErrReplaced)
 	}
@@ -62,6 +63,7 @@ func (r *streams) goAway() {
 	r.going = true
 	for _, s := range r.byID {
 		s.outbox.put(&Out{GoingAway: true}, nil)
+		s.outbox.ring()
 	}
 }
 
