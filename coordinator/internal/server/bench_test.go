@@ -1,7 +1,9 @@
 package server
 
 import (
+	"crypto/rand"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -156,4 +158,24 @@ func BenchmarkAcks(b *testing.B) {
 		}
 	}
 	perTask(b)
+}
+
+// BenchmarkUnary is SubmitTask by 128 callers, from client to client, with an engine that answers
+// at once.
+func BenchmarkUnary(b *testing.B) {
+	f := newFake()
+	f.submit = func([]queue.Spec, []bool) ([]bool, error) { return nil, nil }
+	f.made = queue.Status{State: queue.Ready, Run: 1, Create: 1, Ready: 1}
+	conn, _ := served(b, f, time.Minute)
+	tasks := stintv1.NewTaskServiceClient(conn)
+	text := strings.Repeat("x", 256)
+	b.ReportAllocs()
+	b.SetParallelism(128 / runtime.GOMAXPROCS(0))
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			if _, err := tasks.SubmitTask(b.Context(), &stintv1.SubmitTaskRequest{Task: &stintv1.Task{Id: rand.Text(), Instruction: text}}); err != nil {
+				b.Error(err)
+			}
+		}
+	})
 }

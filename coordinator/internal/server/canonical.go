@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"math"
@@ -34,8 +33,8 @@ func digest(b []byte) (d queue.Digest) {
 // encoder encodes what is kept of messages: canonically, which for most of them it does by hand,
 // for a third of the price. It is for one goroutine.
 type encoder struct {
-	buf   []byte // of tasks: scratch; of results: the rest of what they share
-	items int    // how many results are to come, about
+	shared []byte // what the results of a message share; it ends with the newest
+	items  int    // how many results are to come, about
 }
 
 // task encodes a task that is filled in. The bytes have an array of their own, since some outlive
@@ -44,8 +43,7 @@ func (e *encoder) task(t *stintv1.Task) ([]byte, error) {
 	if !hasPlainCode(t) {
 		return canonical(nil, t)
 	}
-	e.buf = appendTask(e.buf[:0], t)
-	return bytes.Clone(e.buf), nil
+	return appendTask(make([]byte, 0, sizeTask(t)), t), nil
 }
 
 // What a report's digest begins with, so that a result and a failure never compare as equal.
@@ -57,7 +55,7 @@ const (
 // result encodes a result.
 func (e *encoder) result(r *stintv1.Result) ([]byte, queue.Digest, error) {
 	const share, overhead = 16 << 10, 32 // bytes that results share at most; and that one has besides its text
-	b := e.buf[len(e.buf):]
+	b := e.shared[len(e.shared):]
 	if need := len(r.GetText()) + len(r.GetModel()) + overhead; cap(b) < need {
 		b = make([]byte, 0, max(need, min(need*e.items, share)))
 	}
@@ -69,7 +67,7 @@ func (e *encoder) result(r *stintv1.Result) ([]byte, queue.Digest, error) {
 	} else if b, err = canonical(b, r); err != nil {
 		return nil, queue.Digest{}, err
 	}
-	e.buf = b
+	e.shared = b
 	return b[1:len(b):len(b)], digest(b), nil
 }
 
@@ -119,6 +117,20 @@ func appendTask(b []byte, t *stintv1.Task) []byte {
 	b = appendItem(b, taskAttemptTimeout, unsetAttemptTimeoutCode)
 	b = appendItem(b, taskRetry, unsetRetryCode)
 	return appendTexts(b, taskRequires, t.Requires)
+}
+
+// sizeTask is the number of bytes that appendTask appends.
+func sizeTask(t *stintv1.Task) int {
+	n := sizeText(t.Id) + sizeText(t.Queue) + sizeText(t.Instruction) + sizeNumber(int64(t.OnDependencyFailure)) +
+		sizeItem(len(unsetBudgetCode)) + sizeNumber(int64(t.Intensity)) + sizeNumber(int64(t.Priority)) +
+		sizeItem(len(unsetAttemptTimeoutCode)) + sizeItem(len(unsetRetryCode))
+	for _, v := range t.DependsOn {
+		n += sizeItem(len(v))
+	}
+	for _, v := range t.Requires {
+		n += 1 + sizeItem(len(v)) // its number takes two bytes
+	}
+	return n
 }
 
 func appendResult(b []byte, r *stintv1.Result) []byte {

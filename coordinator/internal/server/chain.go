@@ -27,6 +27,7 @@ type chain struct {
 	logger   *slog.Logger
 	rules    protovalidate.Validator
 	stopping <-chan struct{} // closed when the server leaves
+	waits    waits
 }
 
 func (c *chain) options() []grpc.ServerOption {

@@ -67,6 +67,9 @@ const (
 
 // Waits and streams.
 const (
+	// streamWorkers is how many goroutines serve calls one after the other, on stacks that have
+	// grown already; further ones get a goroutine of their own. It costs an idle server 1 MiB.
+	streamWorkers = 256
 	// maxStreams is how many calls a connection may have open.
 	maxStreams = 256
 	// maxWaits is how many of them may wait in WaitTask or AcquireLeases, so that the others

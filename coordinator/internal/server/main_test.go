@@ -129,7 +129,7 @@ func (f *fakeEngine) Watch(_ context.Context, after *int64, x engine.EventFilter
 
 // served runs a server over the fake and gives a connection to it. stop ends it, and gives
 // what Run returned.
-func served(t *testing.T, f *fakeEngine, drain time.Duration) (conn *grpc.ClientConn, stop func() error) {
+func served(t testing.TB, f *fakeEngine, drain time.Duration) (conn *grpc.ClientConn, stop func() error) {
 	t.Helper()
 	s, err := New(Config{
 		Engine: f, Version: "test", Drain: drain, Logger: slog.New(slog.DiscardHandler),

@@ -47,7 +47,9 @@ type Server struct {
 	logger   *slog.Logger
 	health   *health.Server
 	stopping chan struct{} // closed when Run leaves
-	grpc     *grpc.Server
+	options  []grpc.ServerOption
+	register func(reflection.GRPCServer) // all services
+	grpc     *grpc.Server                // made by Run
 }
 
 // New builds a server. It fails if a method has no policy or a rule of the contract does not
@@ -69,18 +71,19 @@ func New(c Config) (*Server, error) {
 		health: health.NewServer(), stopping: make(chan struct{}),
 	}
 	around := &chain{logger: c.Logger, rules: rules, stopping: s.stopping}
-	s.grpc = grpc.NewServer(append(transport(), around.options()...)...)
+	s.options = append(transport(), around.options()...)
 	ids := newIDs(c.Now)
 	ids.defaults = c.Engine.RetryDefaults
-	stintv1.RegisterTaskServiceServer(s.grpc, &taskService{
-		engine: c.Engine, ids: ids, now: c.Now, stall: c.Stall, stopping: s.stopping,
-	})
-	stintv1.RegisterAgentServiceServer(s.grpc, &agentService{
-		engine: c.Engine, rules: rules, stall: c.Stall, stopping: s.stopping,
-	})
-	stintv1.RegisterQueueServiceServer(s.grpc, &queueService{engine: c.Engine, version: c.Version})
-	healthpb.RegisterHealthServer(s.grpc, s.health)
-	reflection.Register(s.grpc)
+	tasks := &taskService{engine: c.Engine, ids: ids, now: c.Now, stall: c.Stall, stopping: s.stopping}
+	agents := &agentService{engine: c.Engine, rules: rules, stall: c.Stall, stopping: s.stopping}
+	queues := &queueService{engine: c.Engine, version: c.Version}
+	s.register = func(g reflection.GRPCServer) {
+		stintv1.RegisterTaskServiceServer(g, tasks)
+		stintv1.RegisterAgentServiceServer(g, agents)
+		stintv1.RegisterQueueServiceServer(g, queues)
+		healthpb.RegisterHealthServer(g, s.health)
+		reflection.Register(g)
+	}
 	if missing := unlisted(s.methods()); len(missing) > 0 {
 		return nil, fmt.Errorf("server: methods without a policy: %s", strings.Join(missing, ", "))
 	}
@@ -105,6 +108,7 @@ func (c *Config) fillIn() {
 func transport() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.ForceServerCodecV2(newCodec()),
+		grpc.NumStreamWorkers(streamWorkers),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.MaxRecvMsgSize(maxReceive),
 		grpc.MaxHeaderListSize(maxHeaders),
@@ -114,14 +118,15 @@ func transport() []grpc.ServerOption {
 		grpc.ReadBufferSize(ioBuffer),
 		grpc.WriteBufferSize(ioBuffer),
 		grpc.WaitForHandlers(true),
-		grpc.StatsHandler(connections{}),
 	}
 }
 
 // methods are all that are registered, as /service/method.
 func (s *Server) methods() []string {
 	var out []string
-	for service, info := range s.grpc.GetServiceInfo() {
+	g := grpc.NewServer() // only to be asked
+	s.register(g)
+	for service, info := range g.GetServiceInfo() {
 		for _, m := range info.Methods {
 			out = append(out, "/"+service+"/"+m.Name)
 		}
@@ -143,6 +148,8 @@ func (s *Server) setHealth(to healthpb.HealthCheckResponse_ServingStatus) {
 // within Config.Drain, or at once when abort is closed. It returns nil if it was told to end.
 // The engine has to run until Run has returned.
 func (s *Server) Run(ctx context.Context, abort <-chan struct{}, l net.Listener) error {
+	s.grpc = grpc.NewServer(s.options...) // it starts its workers at once
+	s.register(s.grpc)
 	served := make(chan error, 1)
 	var parts sync.WaitGroup
 	defer parts.Wait()

@@ -2,43 +2,58 @@ package server
 
 import (
 	"context"
-	"sync/atomic"
+	"sync"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/stats"
+	"google.golang.org/grpc/peer"
 
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
 )
 
-// connection is what is known of a connection: how many of its calls wait.
-type connection struct{ waiting atomic.Int32 }
-
-type connectionKey struct{}
-
-// connections tags the context of every call with its connection.
-type connections struct{}
-
-func (connections) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context {
-	return context.WithValue(ctx, connectionKey{}, new(connection))
+// waits counts the calls that wait by their connection: the address of its other end, which no
+// two that are open have in common. Calls that don't wait cost it nothing.
+type waits struct {
+	mu     sync.Mutex
+	byPeer map[string]int
 }
 
-func (connections) HandleConn(context.Context, stats.ConnStats) {}
+// enter counts a call in; false: there are too many already.
+func (w *waits) enter(from string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.byPeer[from] >= maxWaits {
+		return false
+	}
+	if w.byPeer == nil {
+		w.byPeer = make(map[string]int)
+	}
+	w.byPeer[from]++
+	return true
+}
 
-func (connections) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
-
-func (connections) HandleRPC(context.Context, stats.RPCStats) {}
+func (w *waits) leave(from string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.byPeer[from]--; w.byPeer[from] == 0 {
+		delete(w.byPeer, from)
+	}
+}
 
 // waitsUnary bounds the calls of one connection that wait at the same time.
 func (c *chain) waitsUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	wait := policies[info.FullMethod].wait
-	conn, _ := ctx.Value(connectionKey{}).(*connection)
-	if wait == nil || conn == nil || wait(req) <= 0 {
+	if wait == nil || wait(req) <= 0 {
 		return next(ctx, req)
 	}
-	defer conn.waiting.Add(-1)
-	if conn.waiting.Add(1) > maxWaits {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return next(ctx, req)
+	}
+	from := p.Addr.String()
+	if !c.waits.enter(from) {
 		return nil, refuse(stintv1.ErrorReason_ERROR_REASON_TOO_MANY_WAITS,
 			"%d calls of this connection wait already; use another connection, or wait for fewer at once", maxWaits)
 	}
+	defer c.waits.leave(from)
 	return next(ctx, req)
 }
