@@ -2,9 +2,9 @@ package bench
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -53,8 +53,8 @@ type flow struct {
 	Load
 	submitted atomic.Int64
 	recorded  atomic.Int64
-	refused   atomic.Int64  // reports with another outcome than RECORDED
-	room      chan struct{} // a token for each task of the backlog that is free
+	refused   atomic.Int64 // reports with another outcome than RECORDED
+	room      room
 	enough    chan struct{} // closed: submit nothing more
 	aim       aim
 	text      string
@@ -66,26 +66,34 @@ type flow struct {
 }
 
 func newFlow(l Load) *flow {
-	f := &flow{
-		Load: l, room: make(chan struct{}, l.Backlog), enough: make(chan struct{}),
+	return &flow{
+		Load: l, room: room{free: l.Backlog, places: l.Backlog}, enough: make(chan struct{}),
 		text: strings.Repeat("x", l.Instruction), result: &stintv1.Result{Text: strings.Repeat("y", l.Result)},
 	}
-	for range l.Backlog {
-		f.room <- struct{}{}
-	}
-	return f
 }
 
 // newID makes a random id of 26 characters, as ULIDs are long, but without their order: the
-// hardest case for an index.
-func newID() string { return rand.Text() }
+// hardest case for an index. They have 130 random bits.
+func newID() string {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+	var id [26]byte
+	var bits uint64
+	for i := range id {
+		if i%12 == 0 {
+			bits = rand.Uint64()
+		}
+		id[i] = letters[bits%32]
+		bits /= 32
+	}
+	return string(id[:])
+}
 
 // submit keeps submitting until ctx ends or there is enough.
 func (f *flow) submit(ctx context.Context, conns []*grpc.ClientConn) error {
 	return all(f.Submitters*f.Callers, func(i int) error {
-		c := stintv1.NewTaskServiceClient(conns[i%len(conns)])
-		for f.take(ctx) {
-			if err := f.call(ctx, c, f.Batch); err != nil {
+		c := f.caller(conns[i%len(conns)])
+		for f.room.take(ctx, f.Batch, f.enough) {
+			if err := c.submit(ctx, f.Batch); err != nil {
 				return ended(ctx, err)
 			}
 		}
@@ -97,52 +105,48 @@ func (f *flow) submit(ctx context.Context, conns []*grpc.ClientConn) error {
 func (f *flow) fill(ctx context.Context, conns []*grpc.ClientConn, n int64) error {
 	var taken atomic.Int64
 	return all(f.Submitters*f.Callers, func(i int) error {
-		c := stintv1.NewTaskServiceClient(conns[i%len(conns)])
+		c := f.caller(conns[i%len(conns)])
 		for {
 			upto := taken.Add(int64(f.Batch))
 			size := min(int64(f.Batch), n-upto+int64(f.Batch))
 			if size <= 0 {
 				return nil
 			}
-			if err := f.call(ctx, c, int(size)); err != nil {
+			if err := c.submit(ctx, int(size)); err != nil {
 				return err
 			}
 		}
 	})
 }
 
-// take waits until the backlog has room for a batch.
-func (f *flow) take(ctx context.Context) bool {
-	for range f.Batch {
-		select {
-		case <-f.enough:
-			return false
-		default:
-		}
-		select {
-		case <-f.room:
-		case <-f.enough:
-			return false
-		case <-ctx.Done():
-			return false
-		}
-	}
-	return true
+// caller submits, one call after the other. It makes them of the same messages, as a program with
+// much to submit would.
+type caller struct {
+	*flow
+	client stintv1.TaskServiceClient
+	array  []stintv1.Task
+	tasks  []*stintv1.Task
 }
 
-// call submits n tasks.
-func (f *flow) call(ctx context.Context, c stintv1.TaskServiceClient, n int) error {
-	if f.Unary {
-		_, err := c.SubmitTask(ctx, &stintv1.SubmitTaskRequest{Task: f.task()})
-		f.count(err, 1)
-		return err
+func (f *flow) caller(conn *grpc.ClientConn) *caller {
+	c := &caller{flow: f, client: stintv1.NewTaskServiceClient(conn), array: make([]stintv1.Task, f.Batch)}
+	for i := range c.array {
+		c.tasks = append(c.tasks, &c.array[i])
 	}
-	req := &stintv1.SubmitTasksRequest{Tasks: make([]*stintv1.Task, n)}
-	for i := range req.Tasks {
-		req.Tasks[i] = f.task()
+	return c
+}
+
+// submit submits up to Batch tasks in one call.
+func (c *caller) submit(ctx context.Context, n int) (err error) {
+	for _, t := range c.tasks[:n] {
+		c.fillIn(t)
 	}
-	_, err := c.SubmitTasks(ctx, req)
-	f.count(err, n)
+	if c.Unary {
+		_, err = c.client.SubmitTask(ctx, &stintv1.SubmitTaskRequest{Task: c.tasks[0]})
+	} else {
+		_, err = c.client.SubmitTasks(ctx, &stintv1.SubmitTasksRequest{Tasks: c.tasks[:n]})
+	}
+	c.count(err, n)
 	return err
 }
 
@@ -153,11 +157,17 @@ func (f *flow) count(err error, n int) {
 }
 
 func (f *flow) task() *stintv1.Task {
-	t := &stintv1.Task{Id: newID(), Queue: f.Queue, Instruction: f.text}
+	t := &stintv1.Task{}
+	f.fillIn(t)
+	return t
+}
+
+// fillIn makes a new task of a message that may have been one already.
+func (f *flow) fillIn(t *stintv1.Task) {
+	t.Id, t.Queue, t.Instruction = newID(), f.Queue, f.text
 	if f.shape != nil {
 		f.shape(t)
 	}
-	return t
 }
 
 // aim is a number of lives that somebody waits for.
@@ -190,12 +200,7 @@ func (a *aim) look(recorded int64) {
 // done counts lives, and gives their places in the backlog free.
 func (f *flow) done(n int) {
 	recorded := f.recorded.Add(int64(n))
-	for range n {
-		select {
-		case f.room <- struct{}{}:
-		default: // a task that was there before the run
-		}
-	}
+	f.room.give(n)
 	f.aim.look(recorded)
 }
 

@@ -179,13 +179,14 @@ func (w *worker) acknowledged(acks []*stintv1.ReportAck) {
 }
 
 func (w *worker) report(ctx context.Context, grants []*stintv1.Lease) {
-	reports := make([]*stintv1.Report, len(grants))
+	array, reports := make([]stintv1.Report, len(grants)), make([]*stintv1.Report, len(grants))
 	for i, g := range grants {
 		w.held[g.GetLeaseId()] = true
 		if w.onGrant != nil {
 			w.onGrant(g)
 		}
-		reports[i] = &stintv1.Report{LeaseId: g.GetLeaseId(), Result: w.result}
+		array[i].LeaseId, array[i].Result = g.GetLeaseId(), w.result
+		reports[i] = &array[i]
 	}
 	w.credit += int64(len(grants))
 	w.say(ctx, &stintv1.SessionRequest{Reports: reports, CreditTotal: w.credit})
