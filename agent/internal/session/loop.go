@@ -28,6 +28,8 @@ type loop struct {
 	resting  atomic.Int64
 	events   chan event
 	retrying atomic.Bool
+	calling  atomic.Int64    // calls under way
+	lull     chan struct{}   // to keep: no call is under way, or was
 	called   chan finished   // to keep; like finished it has room for every slot, so that nobody waits to end
 	finished chan []finished // from keep
 
@@ -60,6 +62,7 @@ func newLoop(s *Session) *loop {
 		cfg: s.cfg, log: s.log, instance: s.instance,
 		events:   make(chan event),
 		hands:    make(chan func()),
+		lull:     make(chan struct{}, 1),
 		called:   make(chan finished, s.cfg.Slots),
 		finished: make(chan []finished, s.cfg.Slots),
 		works:    map[string]*work{},

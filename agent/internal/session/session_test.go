@@ -49,7 +49,6 @@ func TestOneTask(t *testing.T) {
 	})
 }
 
-// TestHeartbeatsListAllHeld shows L9's half of the agent: running and finished leases, until the acknowledgement.
 func TestReportsThatEndWhileTheDiskIsBusyGoTogether(t *testing.T) {
 	launch(t, func(c *Config) { c.Slots = 3 }, func(a *agent) {
 		s, _ := a.meet("l")
@@ -68,26 +67,44 @@ func TestReportsThatEndWhileTheDiskIsBusyGoTogether(t *testing.T) {
 	})
 }
 
+// The first report finds nobody to wait for. Those after it wait while a call is under way that may end in time, no longer.
 func TestReportsInQuickSuccessionGoTogether(t *testing.T) {
-	launch(t, func(c *Config) { c.Slots = 3 }, func(a *agent) {
-		s, _ := a.meet("l")
-		calls := a.grant(s, "x", "y", "z")
-		began := time.Now()
-		for _, c := range calls {
-			c.succeed()
-			synctest.Wait()
-		}
-		for _, want := range []struct {
-			reports int
-			after   time.Duration
-		}{{1, 0}, {2, keepPause}} {
-			if m := s.until(hasReports); len(m.GetReports()) != want.reports || time.Since(began) != want.after {
-				t.Errorf("after %v: reports = %v; want %d of them after %v", time.Since(began), m.GetReports(), want.reports, want.after)
-			}
-		}
-	})
+	for _, tt := range []struct {
+		name      string
+		underWay  bool
+		afterMost time.Duration
+	}{
+		{"while a call is under way", true, keepPause},
+		{"all calls have ended", false, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			launch(t, func(c *Config) { c.Slots = 4 }, func(a *agent) {
+				s, _ := a.meet("l")
+				calls := a.grant(s, "w", "x", "y", "z")
+				began := time.Now()
+				for i, c := range calls {
+					if i < len(calls)-1 || !tt.underWay {
+						c.succeed()
+						synctest.Wait()
+					}
+				}
+				got, want := 1, 4
+				if tt.underWay {
+					want = 3
+				}
+				if m := s.until(hasReports); len(m.GetReports()) != got || time.Since(began) != 0 {
+					t.Errorf("after %v: reports = %v; want one at once", time.Since(began), m.GetReports())
+				}
+				m := s.until(hasReports)
+				if got += len(m.GetReports()); got != want || time.Since(began) != tt.afterMost {
+					t.Errorf("after %v: %d reports in all; want %d after %v", time.Since(began), got, want, tt.afterMost)
+				}
+			})
+		})
+	}
 }
 
+// TestHeartbeatsListAllHeld shows L9's half of the agent: running and finished leases, until the acknowledgement.
 func TestHeartbeatsListAllHeld(t *testing.T) {
 	launch(t, nil, func(a *agent) {
 		s, _ := a.meet("l")

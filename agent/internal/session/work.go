@@ -13,9 +13,10 @@ import (
 // maxResting bounds the goroutines that wait for a call: a usual number of slots, and not much memory.
 const maxResting = 64
 
-// keepPause is the least time between two writes of the outbox. Calls that end one by one, in quick succession, would cost a
-// sync of the disk each; a report that comes alone does not wait.
-const keepPause = 2 * time.Millisecond
+// keepPause is the least time between two writes of the outbox while calls are under way. Calls that end one by one, in
+// quick succession, would cost a sync of the disk and a message each. A report that comes alone does not wait, nor do any
+// once all calls have ended: there is nothing to wait for.
+const keepPause = 10 * time.Millisecond
 
 type workState int
 
@@ -80,9 +81,16 @@ func (l *loop) start(now time.Time, w *work) {
 	ctx, cancel := context.WithCancel(l.ctx)
 	w.state, w.cancel, w.began = running, cancel, now
 	l.running++
+	l.calling.Add(1)
 	run := func() {
 		defer cancel()
 		l.called <- finished{w, l.call(ctx, w.lease)}
+		if l.calling.Add(-1) == 0 {
+			select {
+			case l.lull <- struct{}{}:
+			default:
+			}
+		}
 	}
 	select {
 	case l.hands <- run:
@@ -113,12 +121,7 @@ func (l *loop) hand(run func()) {
 func (l *loop) keep() {
 	var began time.Time
 	for f := range l.called {
-		if pause := time.Until(began.Add(keepPause)); pause > 0 {
-			select {
-			case <-time.After(pause):
-			case <-l.ctx.Done():
-			}
-		}
+		l.pause(began.Add(keepPause))
 		began = time.Now()
 		all := []finished{f}
 		for range len(l.called) {
@@ -134,6 +137,26 @@ func (l *loop) keep() {
 			l.cfg.Outbox.Put(ledgerID, of...)
 		}
 		l.finished <- all
+	}
+}
+
+// pause waits until then, or until no call is under way.
+func (l *loop) pause(then time.Time) {
+	left := time.Until(then)
+	if left <= 0 {
+		return
+	}
+	select {
+	case <-l.lull: // of an earlier time
+	default:
+	}
+	if l.calling.Load() == 0 {
+		return
+	}
+	select {
+	case <-l.lull:
+	case <-time.After(left):
+	case <-l.ctx.Done():
 	}
 }
 
