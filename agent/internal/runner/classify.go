@@ -3,7 +3,6 @@ package runner
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -161,8 +160,7 @@ func retryAfter(header string, now time.Time) *durationpb.Duration {
 
 // errorText is what an API says of an error: the usual JSON keys if it has them, otherwise the body.
 func errorText(body []byte) string {
-	var object map[string]any
-	if json.Unmarshal(body, &object) == nil {
+	if object, err := parseObject(body); err == nil {
 		if text := statedError(object); text != "" {
 			return text
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
@@ -16,8 +17,9 @@ type dialect interface {
 	path() string
 	// request is the body for a task. An error means that no request can ever be made of it.
 	request(task *stintv1.Task) ([]byte, error)
-	// result reads the JSON object of an answer with a 2xx status. Exactly one of the two is not nil.
-	result(answer map[string]any) (*stintv1.Result, *refusal)
+	// result reads the JSON object of an answer with a 2xx status, which is its to change and keep. Exactly one of the two
+	// is not nil.
+	result(answer *structpb.Struct) (*stintv1.Result, *refusal)
 }
 
 var dialects = map[string]dialect{
@@ -47,14 +49,23 @@ func encode(v any) ([]byte, error) {
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }
 
+// textOf is what stands under key, if it is a string.
+func textOf(answer *structpb.Struct, key string) (string, bool) {
+	said, ok := answer.GetFields()[key].GetKind().(*structpb.Value_StringValue)
+	if !ok {
+		return "", false
+	}
+	return said.StringValue, true
+}
+
 // statedFailure is not nil if the answer itself says that the task failed.
-func statedFailure(answer map[string]any) *refusal {
-	status, _ := answer["status"].(string)
+func statedFailure(answer *structpb.Struct) *refusal {
+	status, _ := textOf(answer, "status")
 	if status != "failed" && status != "error" {
 		return nil
 	}
 	text := statedError(answer)
-	if said, ok := answer["result"].(string); ok && text == "" {
+	if said, ok := textOf(answer, "result"); ok && text == "" {
 		text = said
 	}
 	if text == "" {
@@ -64,17 +75,13 @@ func statedFailure(answer map[string]any) *refusal {
 }
 
 // statedError finds the text of an error where APIs usually put it; "": nowhere.
-func statedError(answer map[string]any) string {
+func statedError(answer *structpb.Struct) string {
 	for _, key := range []string{"error", "message", "detail"} {
-		switch said := answer[key].(type) {
-		case string:
-			if said != "" {
-				return said
-			}
-		case map[string]any:
-			if text, ok := said["message"].(string); ok && text != "" {
-				return text
-			}
+		if text, _ := textOf(answer, key); text != "" {
+			return text
+		}
+		if text, _ := textOf(answer.GetFields()[key].GetStructValue(), "message"); text != "" {
+			return text
 		}
 	}
 	return ""
@@ -84,22 +91,18 @@ func statedError(answer map[string]any) string {
 const maxCost = 1_000_000
 
 // cost is the answer's budget_used; nil if it says none that a report can carry.
-func cost(answer map[string]any) *float64 {
-	usd, ok := answer["budget_used"].(float64)
-	if !ok || usd < 0 || usd > maxCost {
+func cost(answer *structpb.Struct) *float64 {
+	said, ok := answer.GetFields()["budget_used"].GetKind().(*structpb.Value_NumberValue)
+	if !ok || said.NumberValue < 0 || said.NumberValue > maxCost {
 		return nil
 	}
-	return &usd
+	return proto.Float64(said.NumberValue)
 }
 
-// toStruct turns the rest of an answer into a Struct; nil if nothing is left.
-func toStruct(object map[string]any) (*structpb.Struct, *refusal) {
-	if len(object) == 0 {
-		return nil, nil
+// filled is s if there is anything in it.
+func filled(s *structpb.Struct) *structpb.Struct {
+	if len(s.GetFields()) == 0 {
+		return nil
 	}
-	s, err := structpb.NewStruct(object)
-	if err != nil {
-		return nil, badResponse("answer can't be recorded: %v", err)
-	}
-	return s, nil
+	return s
 }

@@ -1,8 +1,9 @@
 package runner
 
 import (
-	"maps"
 	"strings"
+
+	"google.golang.org/protobuf/types/known/structpb"
 
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
 )
@@ -42,61 +43,54 @@ func intensity(i stintv1.Intensity) string {
 	return strings.ToLower(strings.TrimPrefix(i.String(), "INTENSITY_"))
 }
 
-func (grind) result(answer map[string]any) (*stintv1.Result, *refusal) {
+func (grind) result(answer *structpb.Struct) (*stintv1.Result, *refusal) {
 	if failure := statedFailure(answer); failure != nil {
 		return nil, failure
 	}
-	rest := maps.Clone(answer)
-	delete(rest, "status")
-	delete(rest, "task_id")
 	result := &stintv1.Result{}
-	switch said := answer["result"].(type) {
-	case nil:
+	switch said := answer.GetFields()["result"]; said.GetKind().(type) {
+	case nil, *structpb.Value_NullValue:
 		return nil, noResult(answer)
-	case string:
-		result.Text = said
-		delete(rest, "result")
+	case *structpb.Value_StringValue:
+		result.Text = said.GetStringValue()
+		delete(answer.GetFields(), "result")
 	default:
-		text, err := encode(said)
+		text, err := encode(said.AsInterface())
 		if err != nil {
 			return nil, badResponse("result can't be recorded: %v", err)
 		}
 		result.Text = string(text)
 	}
-	if refusal := takeFacts(result, rest); refusal != nil {
-		return nil, refusal
-	}
-	var refusal *refusal
-	result.Output, refusal = toStruct(rest)
-	return result, refusal
+	delete(answer.GetFields(), "status")
+	delete(answer.GetFields(), "task_id")
+	takeFacts(result, answer)
+	result.Output = filled(answer)
+	return result, nil
 }
 
 // noResult is a failure of the task if the answer states an error, otherwise an answer of no use.
-func noResult(answer map[string]any) *refusal {
+func noResult(answer *structpb.Struct) *refusal {
 	if text := statedError(answer); text != "" {
 		return &refusal{class: stintv1.FailureClass_FAILURE_CLASS_TASK_FAILED, text: text, cost: cost(answer)}
 	}
-	refusal := badResponse("answer has no result (its status is %q)", answer["status"])
+	status, _ := textOf(answer, "status")
+	refusal := badResponse("answer has no result (its status is %q)", status)
 	refusal.cost = cost(answer)
 	return refusal
 }
 
 // takeFacts moves model, cost and usage from rest to result, if they have the shape for it.
-func takeFacts(result *stintv1.Result, rest map[string]any) *refusal {
-	if model, ok := rest["model"].(string); ok {
+func takeFacts(result *stintv1.Result, rest *structpb.Struct) {
+	if model, ok := textOf(rest, "model"); ok {
 		result.Model = model
-		delete(rest, "model")
+		delete(rest.GetFields(), "model")
 	}
 	if usd := cost(rest); usd != nil {
 		result.BudgetUsedUsd = usd
-		delete(rest, "budget_used")
+		delete(rest.GetFields(), "budget_used")
 	}
-	usage, ok := rest["usage"].(map[string]any)
-	if !ok {
-		return nil
+	if usage := rest.GetFields()["usage"].GetStructValue(); usage != nil {
+		result.Usage = filled(usage)
+		delete(rest.GetFields(), "usage")
 	}
-	delete(rest, "usage")
-	var refusal *refusal
-	result.Usage, refusal = toStruct(usage)
-	return refusal
 }

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"bytes"
-	"encoding/json"
 
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -22,7 +21,7 @@ const (
 )
 
 // decode reads a body as one JSON object, having bounded first what it can become.
-func decode(body []byte) (map[string]any, *refusal) {
+func decode(body []byte) (*structpb.Struct, *refusal) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil, badResponse("answer has no body")
 	}
@@ -34,12 +33,11 @@ func decode(body []byte) (map[string]any, *refusal) {
 		return nil, &refusal{class: stintv1.FailureClass_FAILURE_CLASS_RESULT_TOO_LARGE,
 			text: "answer has too many values; a result has at most 1 MiB"}
 	}
-	var answer any
-	if err := json.Unmarshal(body, &answer); err != nil {
+	object, err := parseObject(body)
+	switch {
+	case err != nil:
 		return nil, badResponse("answer is not JSON: %v: %.200s", err, body)
-	}
-	object, ok := answer.(map[string]any)
-	if !ok {
+	case object == nil:
 		return nil, badResponse("answer is no JSON object: %.200s", body)
 	}
 	return object, nil

@@ -1,6 +1,10 @@
 package runner
 
-import stintv1 "github.com/stint-dev/stint/gen/stint/v1"
+import (
+	"google.golang.org/protobuf/types/known/structpb"
+
+	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
+)
 
 // plain is the dialect `http`, for an API of one's own: POST to the endpoint itself
 //
@@ -21,24 +25,18 @@ func (plain) request(task *stintv1.Task) ([]byte, error) {
 	})
 }
 
-func (plain) result(answer map[string]any) (*stintv1.Result, *refusal) {
+func (plain) result(answer *structpb.Struct) (*stintv1.Result, *refusal) {
 	if failure := statedFailure(answer); failure != nil {
 		return nil, failure
 	}
-	result := &stintv1.Result{BudgetUsedUsd: cost(answer)}
+	result := &stintv1.Result{BudgetUsedUsd: cost(answer), Output: filled(answer)}
 	for _, key := range []string{"text", "result"} {
-		if text, ok := answer[key].(string); ok {
+		if text, ok := textOf(answer, key); ok {
 			result.Text = text
 			break
 		}
 	}
-	result.Model, _ = answer["model"].(string)
-	var refusal *refusal
-	if usage, ok := answer["usage"].(map[string]any); ok {
-		if result.Usage, refusal = toStruct(usage); refusal != nil {
-			return nil, refusal
-		}
-	}
-	result.Output, refusal = toStruct(answer)
-	return result, refusal
+	result.Model, _ = textOf(answer, "model")
+	result.Usage = filled(answer.GetFields()["usage"].GetStructValue())
+	return result, nil
 }

@@ -173,7 +173,7 @@ func TestTaskThatCannotBeWrittenIsInvalidRequest(t *testing.T) {
 
 type panicking struct{ plain }
 
-func (panicking) result(map[string]any) (*stintv1.Result, *refusal) { panic("no such thing") }
+func (panicking) result(*structpb.Struct) (*stintv1.Result, *refusal) { panic("no such thing") }
 
 func TestPanicInADialectIsInternal(t *testing.T) {
 	r := api(t, Config{}, fixed(200, `{}`))
