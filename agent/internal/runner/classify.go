@@ -94,7 +94,7 @@ func (r *Runner) answer(ctx context.Context, resp *http.Response, limit time.Dur
 	if refusal != nil {
 		return r.refused(resp.StatusCode, refusal)
 	}
-	return r.succeeded(resp.StatusCode, result)
+	return r.succeeded(resp.StatusCode, result, len(body))
 }
 
 // readBody reads up to a byte more than an answer may have. What the header says of the length is only a hint for the first

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"maps"
 	"strings"
 
 	"google.golang.org/protobuf/types/known/structpb"
@@ -19,21 +20,48 @@ type grind struct{}
 
 func (grind) path() string { return "grind" }
 
+// grindTask is what a task says itself.
+type grindTask struct {
+	Prompt    string   `json:"prompt"`
+	TaskID    string   `json:"task_id"`
+	Intensity string   `json:"intensity"`
+	MinBudget *float64 `json:"min_budget,omitempty"`
+	MaxBudget *float64 `json:"max_budget,omitempty"`
+}
+
 // request lets parameters add keys, never change what the task says itself: its budget is money.
 func (grind) request(task *stintv1.Task) ([]byte, error) {
-	body := task.GetParameters().AsMap()
-	body["prompt"] = task.GetInstruction()
-	body["task_id"] = task.GetId()
-	body["intensity"] = intensity(task.GetIntensity())
+	own := grindTask{Prompt: task.GetInstruction(), TaskID: task.GetId(), Intensity: intensity(task.GetIntensity())}
 	if budget := task.GetBudget(); budget != nil {
-		if budget.MinUsd != nil {
-			body["min_budget"] = budget.GetMinUsd()
-		}
-		if budget.MaxUsd != nil {
-			body["max_budget"] = budget.GetMaxUsd()
-		}
+		own.MinBudget, own.MaxBudget = budget.MinUsd, budget.MaxUsd
 	}
-	return encode(body)
+	body, err := encode(own)
+	if err != nil || len(task.GetParameters().GetFields()) == 0 {
+		return body, err
+	}
+	rest := task.GetParameters().AsMap()
+	maps.DeleteFunc(rest, func(key string, _ any) bool { return own.says(key) })
+	if len(rest) == 0 {
+		return body, nil
+	}
+	more, err := encode(rest)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(body[:len(body)-1], ','), more[1:]...), nil
+}
+
+// says is true for the keys that t has.
+func (t grindTask) says(key string) bool {
+	switch key {
+	case "prompt", "task_id", "intensity":
+		return true
+	case "min_budget":
+		return t.MinBudget != nil
+	case "max_budget":
+		return t.MaxBudget != nil
+	}
+	return false
 }
 
 func intensity(i stintv1.Intensity) string {

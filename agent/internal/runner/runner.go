@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -38,6 +39,10 @@ const (
 
 	// maxResult is the largest encoded Result, in bytes, that a coordinator takes.
 	maxResult = 1 << 20
+
+	// maxGrowth is more than how many bytes of a Result a byte of an answer can become: lists of one-digit numbers, told in
+	// output and usage, come to eleven.
+	maxGrowth = 16
 )
 
 // Runner calls one API. Run may be called from any number of goroutines.
@@ -45,7 +50,8 @@ type Runner struct {
 	cfg     Config
 	dialect dialect
 	url     string
-	shown   string // the endpoint as messages show it: without query
+	shown   string        // the endpoint as messages show it: without query
+	request *http.Request // what all requests have in common
 	api     *http.Transport
 }
 
@@ -63,7 +69,26 @@ func New(cfg Config) (*Runner, error) {
 		endpoint = endpoint.JoinPath(d.path())
 	}
 	shown := url.URL{Scheme: endpoint.Scheme, Host: endpoint.Host, Path: endpoint.Path}
-	return &Runner{cfg: cfg, dialect: d, url: endpoint.String(), shown: shown.String(), api: newTransport()}, nil
+	request, err := newTemplate(cfg, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	return &Runner{cfg: cfg, dialect: d, url: endpoint.String(), shown: shown.String(), request: request, api: newTransport()}, nil
+}
+
+// newTemplate is a request without what differs from task to task.
+func newTemplate(cfg Config, endpoint *url.URL) (*http.Request, error) {
+	req, err := http.NewRequest(http.MethodPost, endpoint.String(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("runner: api-endpoint: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "stint-agent/"+cfg.Version)
+	if cfg.APIKey != "" {
+		req.Header.Set("Authorization", "Bearer "+cfg.APIKey)
+	}
+	return req, nil
 }
 
 // newTransport speaks HTTP/1.1 only: one call a connection, so that a broken connection is the fate of one task. It is
@@ -131,11 +156,7 @@ func (r *Runner) call(ctx context.Context, lease *stintv1.Lease, body []byte) *s
 	defer cancel()
 	var p progress
 	ctx = httptrace.WithClientTrace(ctx, p.trace())
-	req, err := r.newRequest(ctx, lease, body, &p)
-	if err != nil {
-		return r.failed(stintv1.FailureClass_FAILURE_CLASS_INVALID_REQUEST, 0, "%v", err)
-	}
-	resp, err := r.api.RoundTrip(req)
+	resp, err := r.api.RoundTrip(r.newRequest(ctx, lease, body, &p))
 	if err != nil {
 		return r.broken(ctx, err, &p, limit)
 	}
@@ -143,31 +164,27 @@ func (r *Runner) call(ctx context.Context, lease *stintv1.Lease, body []byte) *s
 	return r.answer(ctx, resp, limit)
 }
 
-func (r *Runner) newRequest(ctx context.Context, lease *stintv1.Lease, body []byte, p *progress) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	again := req.GetBody
+// newRequest shares with others what nobody changes. The transport asks for the body once more when a connection that was
+// kept turns out to be dead.
+func (r *Runner) newRequest(ctx context.Context, lease *stintv1.Lease, body []byte, p *progress) *http.Request {
+	req := r.request.WithContext(ctx)
+	req.Header = maps.Clone(r.request.Header)
+	req.Header["Idempotency-Key"] = []string{lease.GetTask().GetId()}
+	req.Header["Stint-Attempt"] = []string{strconv.Itoa(int(lease.GetAttempt()))}
+	req.ContentLength = int64(len(body))
+	req.Body = io.NopCloser(bytes.NewReader(body))
 	req.GetBody = func() (io.ReadCloser, error) {
 		if p.wasWritten() {
 			return nil, errSent
 		}
-		return again()
+		return io.NopCloser(bytes.NewReader(body)), nil
 	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "stint-agent/"+r.cfg.Version)
-	req.Header.Set("Idempotency-Key", lease.GetTask().GetId())
-	req.Header.Set("Stint-Attempt", strconv.Itoa(int(lease.GetAttempt())))
-	if r.cfg.APIKey != "" {
-		req.Header.Set("Authorization", "Bearer "+r.cfg.APIKey)
-	}
-	return req, nil
+	return req
 }
 
-// succeeded is a report of res, if a coordinator can take it.
-func (r *Runner) succeeded(status int, res *stintv1.Result) *stintv1.Report {
+// succeeded is a report of res, made of an answer of some bytes, if a coordinator can take it. To measure a Result takes as
+// long as to encode it, so it is not done for a short answer.
+func (r *Runner) succeeded(status int, res *stintv1.Result, answer int) *stintv1.Report {
 	for _, s := range []struct {
 		name  string
 		depth int
@@ -176,6 +193,9 @@ func (r *Runner) succeeded(status int, res *stintv1.Result) *stintv1.Report {
 			return r.failed(stintv1.FailureClass_FAILURE_CLASS_BAD_RESPONSE, status,
 				"%s is nested %d deep; at most %d can be recorded", s.name, s.depth, maxDepth)
 		}
+	}
+	if answer*maxGrowth <= maxResult {
+		return &stintv1.Report{Result: res}
 	}
 	if size := proto.Size(res); size > maxResult {
 		report := r.failed(stintv1.FailureClass_FAILURE_CLASS_RESULT_TOO_LARGE, status,

@@ -44,8 +44,8 @@ func TestRequestOfEachDialect(t *testing.T) {
 		"prompt": "forged", "task_id": "forged", "max_budget": 99, "intensity": "low",
 	}
 	for dialect, c := range map[string]struct{ path, body string }{
-		"grind": {"/base/grind", `{"intensity":"high","max_budget":0.1,"min_budget":0.05,"model":"m","model_tier":"small",` +
-			`"prompt":"What is 2 < 3?","seed":7,"task_id":"a","temperature":0.5}`},
+		"grind": {"/base/grind", `{"prompt":"What is 2 < 3?","task_id":"a","intensity":"high","min_budget":0.05,"max_budget":0.1,` +
+			`"model":"m","model_tier":"small","seed":7,"temperature":0.5}`},
 		"http": {"/base", `{"instruction":"What is 2 < 3?","parameters":{"intensity":"low","max_budget":99,"model":"m",` +
 			`"model_tier":"small","prompt":"forged","seed":7,"task_id":"forged","temperature":0.5},"task_id":"a"}`},
 	} {
@@ -69,6 +69,28 @@ func TestRequestOfEachDialect(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestGrindTakesFromParametersWhatTheTaskDoesNotSay(t *testing.T) {
+	low := 0.05
+	for _, c := range []struct {
+		name       string
+		parameters map[string]any
+		budget     *stintv1.Budget
+		body       string
+	}{
+		{"no parameters, no budget", nil, nil, `{"prompt":"p","task_id":"a","intensity":"medium"}`},
+		{"nothing new", map[string]any{"prompt": "forged", "min_budget": 9}, &stintv1.Budget{MinUsd: &low},
+			`{"prompt":"p","task_id":"a","intensity":"medium","min_budget":0.05}`},
+		{"half a budget", map[string]any{"min_budget": 9, "max_budget": 10}, &stintv1.Budget{MinUsd: &low},
+			`{"prompt":"p","task_id":"a","intensity":"medium","min_budget":0.05,"max_budget":10}`},
+	} {
+		task := lease(t, c.parameters).GetTask()
+		task.Instruction, task.Intensity, task.Budget = "p", stintv1.Intensity_INTENSITY_UNSPECIFIED, c.budget
+		if body, err := (grind{}).request(task); err != nil || string(body) != c.body {
+			t.Errorf("%s: %s, %v\nwant %s", c.name, body, err, c.body)
+		}
 	}
 }
 
@@ -132,6 +154,29 @@ func TestDeepestResultThatCanBeRecorded(t *testing.T) {
 	r := api(t, Config{}, fixed(200, `{"result":`+deep+`}`))
 	if report := r.Run(t.Context(), lease(t, nil)); report.GetResult() == nil {
 		t.Errorf("report = %v; want a result", report)
+	}
+}
+
+// TestResultGrowsNoMoreThanBounded holds the bound on which the size of short answers is taken for granted against what grows
+// most.
+func TestResultGrowsNoMoreThanBounded(t *testing.T) {
+	for _, piece := range []string{"1,", "[],", "{},", "[[]],", `"",`, "1e20,", "-1,", "\"\xff\",", `"\u0001",`, "null,", `{"":0},`, "\"\u2028\","} {
+		list := "[" + strings.TrimSuffix(strings.Repeat(piece, 1000), ",") + "]"
+		for name, d := range dialects {
+			for _, answer := range []string{`{"result":` + list + `}`, `{"usage":{"":` + list + `},"text":""}`} {
+				object, refusal := decode([]byte(answer))
+				if refusal != nil {
+					t.Fatal(refusal.text)
+				}
+				result, refusal := d.result(object)
+				if refusal != nil {
+					continue
+				}
+				if size := proto.Size(result); size > maxGrowth*len(answer) {
+					t.Errorf("%s: %s… of %d bytes becomes %d", name, answer[:40], len(answer), size)
+				}
+			}
+		}
 	}
 }
 
