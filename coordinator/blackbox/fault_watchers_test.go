@@ -22,8 +22,9 @@ import (
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
 )
 
-// TestSlowWatchers: one watcher never reads and one reads 10 bytes a second, while another sees everything at once (W1, W2).
-// The slow ones are cut with a place to resume from, and what they get before and after that is whole.
+// TestSlowWatchers: one watcher never reads, one reads 10 bytes a second, and one pauses until all has happened, while another
+// sees everything at once (W1, W2). The slow ones are cut with a place to resume from, and what they get before and after
+// that is whole; the one that pauses gets all that it missed.
 func TestSlowWatchers(t *testing.T) {
 	t.Parallel()
 	cuts := injected(t, "a slow watcher cut")
@@ -39,9 +40,10 @@ func TestSlowWatchers(t *testing.T) {
 	narrow.on.Store(true)
 	never := open(ctx, t, c.dial(t))
 	trickle := open(ctx, t, slow)
+	pausing := open(ctx, t, c.dial(t))
 	w := l.watch(ctx, t, &watching, nil)
 
-	const batches, batch = 8, 1000
+	const batches, batch = 100, 100
 	for n := range batches {
 		var tasks []*stintv1.Task
 		for i := range batch {
@@ -51,6 +53,11 @@ func TestSlowWatchers(t *testing.T) {
 	}
 	newest := l.status(t).GetNewestSequence()
 	w.upTo(ctx, t, newest)
+	missed := c.dial(t).rest(ctx, t, pausing, newest)
+	partOf(t, missed, w.seen(), 1)
+	if len(missed) != int(newest) {
+		t.Errorf("W2: the watcher that paused got %d events of %d", len(missed), newest)
+	}
 	waitOut(t, slowerThanAllowed)
 	narrow.on.Store(false)
 	for name, stream := range map[string]grpc.ServerStreamingClient[stintv1.WatchEventsResponse]{"never reads": never, "10 B/s": trickle} {
@@ -95,21 +102,37 @@ func drain(stream grpc.ServerStreamingClient[stintv1.WatchEventsResponse]) (even
 }
 
 // from reads the events after a sequence up to another.
-func (l *link) from(ctx context.Context, t *testing.T, after, newest int64) (events []*stintv1.Event) {
+func (l *link) from(ctx context.Context, t *testing.T, after, newest int64) []*stintv1.Event {
 	t.Helper()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := l.tasks.WatchEvents(ctx, &stintv1.WatchEventsRequest{AfterSequence: &after}, patient)
-	for err == nil {
-		var m *stintv1.WatchEventsResponse
-		m, err = stream.Recv()
+	if err != nil {
+		t.Fatalf("watch from %d: %v", after, err)
+	}
+	return l.rest(ctx, t, stream, newest)
+}
+
+// rest reads a watch up to a sequence. One that is cut because the machine was busy is resumed where it is told to.
+func (l *link) rest(ctx context.Context, t *testing.T, stream grpc.ServerStreamingClient[stintv1.WatchEventsResponse], newest int64) (events []*stintv1.Event) {
+	t.Helper()
+	for {
+		m, err := stream.Recv()
+		if reason, meta := reasonOf(err); reason == "WATCHER_TOO_SLOW" {
+			after, bad := strconv.ParseInt(meta["resume_after_sequence"], 10, 64)
+			if bad != nil {
+				t.Fatalf("cut, to be resumed after %q", meta["resume_after_sequence"])
+			}
+			return append(events, l.from(ctx, t, after, newest)...)
+		}
+		if err != nil {
+			t.Fatalf("watch broke after %d events: %v", len(events), err)
+		}
 		events = append(events, m.GetEvents()...)
 		if m.GetBookmarkSequence() >= newest {
 			return events
 		}
 	}
-	t.Fatalf("watch from %d: %v", after, err)
-	return nil
 }
 
 // partOf: got is what the whole history, which begins with sequence 1, has from a sequence on.
