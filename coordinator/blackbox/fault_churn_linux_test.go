@@ -23,55 +23,126 @@ import (
 )
 
 const (
-	churners   = 8                // that open streams and leave
-	churnQuiet = 20 * time.Second // for what streams leave behind to go: more than a lease, a grant and a goodbye take
-	memoryRoom = 1.05             // of the memory before, after a long run
+	churners   = 8    // that open streams and leave
+	memoryRoom = 1.05 // of the live heap before, after a long run
+	roundedOff = 1    // MiB, of what the runtime tells
+	// memtables is by how many MiB resident memory differs with how full the ledger's write buffers are.
+	memtables = 2 * 32
+	// collectWithin is for two collections of a process that does nothing: the runtime forces one every 2 minutes.
+	collectWithin = 8 * time.Minute
 )
 
-// churnTime is how long the load goes on at least, and churnWarm the part of it before memory is taken down.
-var churnTime, churnWarm = sized(10*time.Second, 25*time.Minute), sized(3*time.Second, 5*time.Minute)
+// churnTime is how long streams come and go at least, churnWarm the same before memory is taken down in the long size: long
+// enough for write buffers to reach their full size.
+var churnTime, churnWarm = sized(8*time.Second, 20*time.Minute), 5 * time.Minute
 
-// TestChurn: streams of all kinds come and go by the hundreds, by the ten thousand in the long size, under mixed load (L11,
+// TestChurn: streams of all kinds come and go by the hundreds, by the ten thousands in the long size, under mixed load (L11,
 // W1). What they took is given back: goroutines, files and, in the long size, memory.
 func TestChurn(t *testing.T) {
-	r := seeded(t)
-	c := startCoordinator(t, "--lease-ttl", "2s", "--retain", "30s")
-	api := startSandbox(t, "--fail-rate", "0.1")
-	l, b := c.dial(t), newBook()
-	l.status(t) // connects
-	alone := sockets(t, c.process)
-	ctx, cancel := context.WithTimeout(t.Context(), churnTime+4*liveness)
-	var agents, watching sync.WaitGroup
-	defer watching.Wait()
+	x := &churn{t: t, r: seeded(t), gone: injected(t, "a stream opened and left")}
+	x.c = &coordinator{dir: filepath.Join(t.TempDir(), "data"), grpc: "127.0.0.1:0", http: "127.0.0.1:0",
+		flags: []string{"--lease-ttl", "2s", "--retain", "30s"}, env: []string{"GODEBUG=gctrace=1"}}
+	x.c.serve(t)
+	x.api = startSandbox(t, "--fail-rate", "0.1")
+	x.l = x.c.dial(t)
+	x.l.status(t) // connects
+	alone := sockets(t, x.c.process)
+	if !soak {
+		x.mixed(churnTime, 400)
+		gaveBack(t, x.c, alone)
+		return
+	}
+	x.mixed(churnWarm, 0)
+	before := settled(t, x.c.process)
+	x.mixed(churnTime, 10_000)
+	after := settled(t, x.c.process)
+	t.Logf("before %v, after %v", before, after)
+	if float64(after.live) > memoryRoom*float64(before.live)+roundedOff || after.resident > before.resident+memtables {
+		t.Errorf("memory was not given back: before %v, after %v", before, after)
+	}
+	gaveBack(t, x.c, alone)
+}
+
+// churn is a coordinator under mixed load, to which streams come that do not stay.
+type churn struct {
+	t      *testing.T
+	r      *rand.Rand
+	c      *coordinator
+	api    *sandbox
+	l      *link
+	number atomic.Int64 // of streams
+	gone   *fault
+}
+
+// mixed has agents work, submitters submit, and streams come and go, for a time and until there were enough streams. When it
+// returns nobody is left.
+func (x *churn) mixed(length time.Duration, streams int64) {
+	x.t.Helper()
+	ctx, cancel := context.WithTimeout(x.t.Context(), length+4*liveness)
+	var agents, guests sync.WaitGroup
 	defer agents.Wait()
 	defer cancel()
+	b := newBook()
 	for i := range 10 {
-		h := newHand(t, c, fmt.Sprintf("hand-%d", i), 2, b, r)
-		h.work = caller(api.addr)
+		h := newHand(x.t, x.c, fmt.Sprintf("hand-%d", i), 2, b, x.r)
+		h.work = caller(x.api.addr)
 		agents.Go(func() { h.run(ctx) })
 	}
-	x := newLoad(ctx, l, b, 200*time.Millisecond)
-	x.start(4, r)
-	waitOut(t, churnWarm)
-	memoryBefore := memory(t, c.process)
-	churn(ctx, t, c, r)
-	x.end()
-	x.terminalAll(ctx, t)
+	work := newLoad(ctx, x.l, b, 200*time.Millisecond)
+	work.start(4, x.r)
+	until, first := time.Now().Add(length), x.number.Load()
+	for range churners {
+		r := apart(x.r)
+		guests.Go(func() {
+			for n := x.number.Add(1); ctx.Err() == nil && (n <= first+streams || time.Now().Before(until)); n = x.number.Add(1) {
+				if err := come(ctx, x.c, n, r); err != nil {
+					x.t.Error(err)
+					return
+				}
+				x.gone.fired()
+			}
+		})
+	}
+	guests.Wait()
+	work.end()
+	work.terminalAll(ctx, x.t)
+	x.t.Log(b)
 	cancel()
 	agents.Wait()
-	eventually(t, "no agent left", func() bool {
-		resp, err := l.agents.ListAgents(bounded(t), &stintv1.ListAgentsRequest{})
+	eventually(x.t, "no agent left", func() bool {
+		resp, err := x.l.agents.ListAgents(bounded(x.t), &stintv1.ListAgentsRequest{})
 		return err == nil && len(resp.GetAgents()) == 0
 	})
-	if soak {
-		waitOut(t, churnQuiet)
-		now := memory(t, c.process)
-		t.Logf("%d MiB of memory after the run, %d MiB before", now, memoryBefore)
-		if float64(now) > memoryRoom*float64(memoryBefore) {
-			t.Errorf("%d MiB of memory after the run, %d MiB before", now, memoryBefore)
-		}
+}
+
+// use is what a process holds while it does nothing.
+type use struct{ live, resident, files int }
+
+func (u use) String() string {
+	return fmt.Sprintf("%d MiB live, %d MiB resident, %d files", u.live, u.resident, u.files)
+}
+
+// collected is a line of the runtime after a collection, with the MiB that are live.
+var collected = regexp.MustCompile(`^gc \d+ @.* \d+->\d+->(\d+) MB`)
+
+// settled waits until a process that does nothing has collected its garbage twice, which empties its pools too.
+func settled(t *testing.T, p *process) use {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), collectWithin)
+	defer cancel()
+	line := p.stderr.find(ctx, collected, p.stderr.count(collected)+2)
+	if line == nil {
+		t.Fatal("the garbage was not collected")
 	}
-	gaveBack(t, c, alone)
+	live, err := strconv.Atoi(line[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return use{live: live, resident: memory(t, p), files: len(files)}
 }
 
 // gaveBack ends a coordinator that nobody uses any more but for so many sockets of the test, and holds what it then has
@@ -90,28 +161,6 @@ func gaveBack(t *testing.T, c *coordinator, alone int) {
 
 // goroutineRoom is for the connection of the test, and what a library keeps for a while.
 const goroutineRoom = 12
-
-// churn opens streams and leaves until there were enough for long enough.
-func churn(ctx context.Context, t *testing.T, c *coordinator, r *rand.Rand) {
-	t.Helper()
-	gone := injected(t, "a stream opened and left")
-	var number atomic.Int64
-	var all sync.WaitGroup
-	until := time.Now().Add(churnTime - churnWarm)
-	for range churners {
-		r := apart(r)
-		all.Go(func() {
-			for n := number.Add(1); ctx.Err() == nil && (n <= sized[int64](400, 10_000) || time.Now().Before(until)); n = number.Add(1) {
-				if err := come(ctx, c, n, r); err != nil {
-					t.Error(err)
-					return
-				}
-				gone.fired()
-			}
-		})
-	}
-	all.Wait()
-}
 
 // come connects, opens a stream or a call that waits, hears something of it, and is gone without a word.
 func come(ctx context.Context, c *coordinator, n int64, r *rand.Rand) error {

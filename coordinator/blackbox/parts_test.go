@@ -17,6 +17,7 @@ type coordinator struct {
 	grpc, http string
 	dir        string // of its data
 	flags      []string
+	env        []string // NAME=VALUE, added to the environment
 }
 
 // servingLine carries the addresses; what precedes and follows them is the log's affair.
@@ -41,7 +42,7 @@ func (c *coordinator) serve(t *testing.T) time.Duration {
 	t.Helper()
 	began := time.Now()
 	c.process = command{name: coordinatorName, args: append([]string{"serve", "--listen", c.grpc, "--http", c.http,
-		"--data-dir", c.dir}, c.flags...)}.start(t)
+		"--data-dir", c.dir}, c.flags...), env: c.env}.start(t)
 	serving := c.says(servingLine)
 	c.grpc, c.http = serving[1], serving[2]
 	return time.Since(began)
