@@ -55,8 +55,10 @@ func TestKillsUnderMixedLoad(t *testing.T) {
 		kills.fired()
 		t.Logf("kill %d after %d events; serves again in %v", n+1, seen+more, c.serve(t))
 	}
+	last := time.Now()
 	x.end()
 	x.terminalAll(ctx, t)
+	t.Logf("all ended %.1f lease lengths after the last kill", time.Since(last).Seconds()/mixedTTL.Seconds())
 	newest := l.status(t).GetNewestSequence()
 	steady.upTo(ctx, t, newest)
 	second.upTo(ctx, t, newest)

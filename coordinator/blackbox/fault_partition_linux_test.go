@@ -118,11 +118,15 @@ func (p *partitions) round(n int) bool {
 	start := time.Now()
 	p.w.more(p.ctx, p.t, partitionTasks, by(steady))
 	began := time.Now()
-	for range sized(1, 100) { // first, since the coordinator takes a while to find such a connection dead
+	cycles, flapping := 1, 1
+	if n == 1 {
+		cycles, flapping = sized(1, 100), sized(1, 40)
+	}
+	for range cycles { // first, since the coordinator takes a while to find such a connection dead
 		p.forgotten(cut)
 	}
 	p.waysOff(cut)
-	for range sized(1, 40) {
+	for range flapping {
 		p.flap(cut)
 	}
 	over := time.Now()
@@ -137,7 +141,7 @@ func (p *partitions) round(n int) bool {
 // submit submits more tasks than a round takes.
 func (p *partitions) submit(round int) {
 	p.t.Helper()
-	for n := range sized(2, 30) {
+	for n := range sized(2, 25) {
 		var tasks []*stintv1.Task
 		for i := range 1000 {
 			tasks = append(tasks, task(fmt.Sprintf("n%d-%02d-%03d", round, n, i)))
@@ -178,7 +182,7 @@ func (p *partitions) forgotten(cut []*region) {
 		}
 	}
 	for _, r := range cut {
-		if r.agent.stderr.find(p.ctx, noLink, given[r]+1) == nil {
+		if r.agent.stderr.find(bounded(p.t), noLink, given[r]+1) == nil {
 			p.t.Fatalf("%s never gave up a link that leads nowhere", r.agentID)
 		}
 		p.w.more(p.ctx, p.t, 3, by(r))

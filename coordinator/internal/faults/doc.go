@@ -17,7 +17,7 @@
 //     line of a test. Disks that fail for good are outside of one, because Pebble leaves
 //     goroutines behind that try again.
 //   - What is random comes from a seed that is printed. SEED=n repeats it, STINT_SOAK=1 makes the
-//     random tests ten times longer.
+//     random tests ten times longer, and the histories a hundred times.
 //   - A client whose call was under way at a crash doesn't know whether it took effect. The checks
 //     take both, and nothing else.
 //

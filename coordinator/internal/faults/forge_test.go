@@ -40,6 +40,7 @@ func TestForgedAndReplayedLeases(t *testing.T) {
 		if f.refused < 5*times(iterations) || f.lateWins == 0 || f.liveWins == 0 {
 			t.Errorf("%d refusals, %d late and %d live successes: the test does not bite", f.refused, f.lateWins, f.liveWins)
 		}
+		t.Logf("%d takeovers: %d lies refused, %d late and %d live successes recorded", times(iterations), f.refused, f.lateWins, f.liveWins)
 		wantHistory(t, l.history())
 		l.stop()
 	})

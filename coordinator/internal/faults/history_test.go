@@ -19,7 +19,7 @@ import (
 
 // The size of one history: small enough that it is judged in a moment.
 const (
-	histories   = 25
+	histories   = 25 // times 100 in the long size: one takes a few milliseconds
 	clients     = 6
 	tasks       = 5
 	lives       = 4 // each but the last ends in a crash
@@ -34,7 +34,11 @@ const (
 func TestHistoriesAreLinearizable(t *testing.T) {
 	first := seed(t)
 	var unknown, calls int
-	for i := range times(histories) {
+	n := histories
+	if soak {
+		n *= 100
+	}
+	for i := range n {
 		var r *recorder
 		synctest.Test(t, func(t *testing.T) { r = record(t, first+uint64(i)) })
 		model := contract
@@ -47,7 +51,7 @@ func TestHistoriesAreLinearizable(t *testing.T) {
 			return
 		}
 	}
-	t.Logf("%d histories, %d operations, %d of them without an answer", times(histories), calls, unknown)
+	t.Logf("%d histories, %d operations, %d of them without an answer", n, calls, unknown)
 	if unknown == 0 {
 		t.Error("no crash came while a call was under way")
 	}
