@@ -46,17 +46,24 @@ func tool(t *testing.T, args ...string) string {
 	return string(out)
 }
 
+// subnet is the front of the addresses of a region, other ones for each process, so that two runs do not meet: of
+// 198.18.0.0/15, which is set aside for tests of networks.
+func subnet(n int) string {
+	k := (os.Getpid()*4 + n) % 512
+	return fmt.Sprintf("198.%d.%d", 18+k/256, k%256)
+}
+
 // newRegion makes the network; it goes with the end of the test.
 func newRegion(t *testing.T, n int) *region {
 	t.Helper()
-	r := &region{t: t, name: fmt.Sprintf("stint%d-%d", os.Getpid(), n), far: fmt.Sprintf("198.18.%d.1", n), agentID: fmt.Sprintf("agent-%d", n)}
+	r := &region{t: t, name: fmt.Sprintf("stint%d-%d", os.Getpid(), n), far: subnet(n) + ".1", agentID: fmt.Sprintf("agent-%d", n)}
 	cable := fmt.Sprintf("st%d-%d", os.Getpid()%100000, n)
 	tool(t, "ip", "netns", "add", r.name)
 	t.Cleanup(func() { tool(t, "ip", "netns", "del", r.name) }) // the cable goes with it
 	tool(t, "ip", "link", "add", cable, "type", "veth", "peer", "name", "out", "netns", r.name)
 	tool(t, "ip", "addr", "add", r.far+"/24", "dev", cable)
 	tool(t, "ip", "link", "set", cable, "up")
-	tool(t, "ip", "-n", r.name, "addr", "add", fmt.Sprintf("198.18.%d.2/24", n), "dev", "out")
+	tool(t, "ip", "-n", r.name, "addr", "add", subnet(n)+".2/24", "dev", "out")
 	tool(t, "ip", "-n", r.name, "link", "set", "out", "up")
 	tool(t, "ip", "-n", r.name, "link", "set", "lo", "up")
 	return r
