@@ -149,6 +149,7 @@ func breakDisk(t *testing.T, fs vfs.FS, x *trouble, n int64) (acked, tried []str
 			t.Errorf("Run ended with %v after %d faults", failure, x.fired.Load())
 		}
 	}
+	t.Logf("%d of %d submits acknowledged; the disk failed %d times", len(acked), len(tried), x.fired.Load())
 	x.left.Store(0) // the disk is well again: too late
 	silence(calls, t, e, hangUp, lease[0].ID, stuck)
 	return acked, tried
