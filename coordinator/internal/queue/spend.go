@@ -72,10 +72,10 @@ func newQueueSpend(queue string) *queueSpend {
 // row gives a row by name, making it if need be; nil if there are too many, or for no name.
 func (m *Machine) row(l *line, by SpendBy, name string) *spendRow {
 	rows, made, most := l.rows.agents, &m.agentRows, MaxAgentRows
-	switch {
-	case by == ByQueue:
+	switch by {
+	case ByQueue:
 		return &l.rows.total
-	case by == ByFairnessKey:
+	case ByFairnessKey:
 		rows, made, most = l.rows.keys, &m.fairnessRows, MaxFairnessRows
 	}
 	r := rows[name]
