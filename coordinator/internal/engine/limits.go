@@ -25,8 +25,11 @@ const (
 	// a batch are not held back by inFlight.
 	turnsWaiting = 64
 
-	// window is how many messages of one session stream may be under way at once.
-	window = 32
+	// window is how many messages of one session stream may be under way at once: enough of them
+	// with a single report that a batch is worth its sync. A large one counts as one more for
+	// each windowBytes, up to a quarter of the window, so that four of the largest fit.
+	window      = 128
+	windowBytes = 256 << 10
 	// outboxItems is how many grants, acks and cancels may wait for one stream's reader: more
 	// than the largest message of an agent can call for.
 	outboxItems = 1 << 17

@@ -53,7 +53,9 @@ func (e *Engine) Connect(ctx context.Context, h Hello) (*Stream, error) {
 		Stream: s.id, Agent: h.Agent, Instance: h.Instance, Version: h.Version,
 		Labels: h.Labels, Queues: h.Queues, Slots: h.Slots,
 	}
-	s.window <- struct{}{}
+	for range h.First.slots() {
+		s.window <- struct{}{} // there is room: nothing is under way
+	}
 	first := newCall(hello)
 	first.next = s.call(h.First)
 	err := e.enqueue(ctx, first)
@@ -81,14 +83,25 @@ func (s *Stream) Send(ctx context.Context, m Message) error {
 	if err := s.outbox.error(); err != nil {
 		return err
 	}
-	select {
-	case s.window <- struct{}{}:
-		return s.engine.enqueue(ctx, s.call(m))
-	case <-s.outbox.ended:
-		return s.outbox.error()
-	case <-ctx.Done():
-		return s.engine.cut(ctx)
+	for range m.slots() {
+		select {
+		case s.window <- struct{}{}:
+		case <-s.outbox.ended:
+			return s.outbox.error()
+		case <-ctx.Done():
+			return s.engine.cut(ctx)
+		}
 	}
+	return s.engine.enqueue(ctx, s.call(m))
+}
+
+// slots is how many places of the window a message takes.
+func (m *Message) slots() int {
+	n := itemBytes * (len(m.Held) + len(m.Releases))
+	for i := range m.Reports {
+		n += itemBytes + len(m.Reports[i].Result) + len(m.Reports[i].Failure.Message)
+	}
+	return 1 + min(n/windowBytes, window/4-1)
 }
 
 // Receive waits until there is something to tell the agent, and gives all that is waiting, up to
@@ -144,8 +157,11 @@ func (s *Stream) call(m Message) *call {
 		cmd.Held = append(cmd.Held, x)
 	}
 	c := &call{cmd: cmd}
+	slots := m.slots()
 	c.then = func() {
-		<-s.window
+		for range slots {
+			<-s.window
+		}
 		if c.err == nil {
 			s.answer(cmd, &m, unknown)
 		}

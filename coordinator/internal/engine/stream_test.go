@@ -288,3 +288,22 @@ func TestATurnRingsOnce(t *testing.T) {
 		t.Error("the next turn does not ring")
 	}
 }
+
+// Many small messages of a stream are under way at once, but few large ones.
+func TestWindowWeighsMessages(t *testing.T) {
+	for _, c := range []struct {
+		m    Message
+		want int
+	}{
+		{Message{}, 1},
+		{Message{Reports: make([]Report, 64)}, 1},
+		{Message{Reports: []Report{{Result: make([]byte, windowBytes)}}}, 2},
+		{Message{Reports: make([]Report, 2*windowBytes/itemBytes)}, 3},
+		{Message{Held: make([]Extension, windowBytes/itemBytes), Releases: make([]Release, windowBytes/itemBytes)}, 3},
+		{Message{Reports: []Report{{Result: make([]byte, 1<<30)}}}, window / 4},
+	} {
+		if got := c.m.slots(); got != c.want {
+			t.Errorf("%d reports, %d held: %d slots, want %d", len(c.m.Reports), len(c.m.Held), got, c.want)
+		}
+	}
+}
