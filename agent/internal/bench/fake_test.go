@@ -27,11 +27,11 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "echo":
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-		err := Echo(ctx, os.Stdin, os.Stdout)
-		stop()
-		if err != nil {
+		if err := Echo(ctx, os.Stdin, os.Stdout); err != nil {
+			stop()
 			os.Exit(1)
 		}
+		os.Exit(0) // with the signal still caught: it may come after the end of the input
 	case "fail":
 		_, _ = os.Stderr.WriteString("the port is taken\n")
 		os.Exit(3)
