@@ -67,11 +67,6 @@ func (e *Engine) enqueue(ctx context.Context, c *call) error {
 		return err
 	}
 	select {
-	case e.calls <- c: // there is room mostly: then nobody's channels are waited at
-		return nil
-	default:
-	}
-	select {
 	case e.calls <- c:
 		return nil
 	case <-ctx.Done():
