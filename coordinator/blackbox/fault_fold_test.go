@@ -15,6 +15,7 @@ const (
 	completedEvent = stintv1.EventKind_EVENT_KIND_COMPLETED
 	retriedEvent   = stintv1.EventKind_EVENT_KIND_RETRIED
 	prunedEvent    = stintv1.EventKind_EVENT_KIND_PRUNED
+	settledEvent   = stintv1.EventKind_EVENT_KIND_SPEND_SETTLED
 )
 
 // terminal are the events that end a run, with the state that they leave.
@@ -28,11 +29,12 @@ var terminal = map[stintv1.EventKind]stintv1.TaskState{
 
 // grant is what the events tell of one attempt.
 type grant struct {
-	agent  string
-	run    int32
-	ended  bool
-	failed bool                   // it reported a failure
-	reason stintv1.LeaseEndReason // why it ended without a report
+	agent   string
+	run     int32
+	ended   bool
+	failed  bool                   // it reported a failure
+	settled bool                   // a late report said what it cost
+	reason  stintv1.LeaseEndReason // why it ended without a report
 }
 
 // folded is a task as its events tell it.
@@ -103,11 +105,27 @@ func (f *folded) step(e *stintv1.Event) error {
 		}
 		f.run, f.state = e.GetRun(), 0
 		return nil
+	case settledEvent:
+		return f.settled(e)
 	}
 	if f.state != 0 || f.live != 0 || e.GetRun() != f.run {
 		return fmt.Errorf("C1: run %d ends, but is %v with live attempt %d", f.run, f.state, f.live)
 	}
 	f.state = terminal[e.GetKind()]
+	return nil
+}
+
+// settled: a late report says once, of an attempt that has ended, what it cost; nothing else changes.
+func (f *folded) settled(e *stintv1.Event) error {
+	n := e.GetAttempt()
+	if n < 1 || int(n) > len(f.grants) || n == f.live {
+		return fmt.Errorf("B3: attempt %d is settled late, of %d granted, %d live", n, len(f.grants), f.live)
+	}
+	g := f.grants[n-1]
+	if g.settled || g.agent != e.GetAgentId() {
+		return fmt.Errorf("B3: attempt %d of agent %s is settled twice or by another", n, g.agent)
+	}
+	g.settled = true
 	return nil
 }
 

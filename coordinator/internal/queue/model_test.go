@@ -87,7 +87,7 @@ func newWorld(t *rapid.T) *world {
 	w := &world{
 		t: t, machine: New(modelConfig), twin: New(modelConfig), ref: newReference(modelConfig),
 		committed: newReference(modelConfig), newest: newBook(), durable: newBook(),
-		now:   3_500_000_000, // an hour ends in 100 s
+		now:   7_100_000_000, // an hour ends in 100 s, not the first of all, whose start reads as none
 		specs: map[string]Spec{},
 	}
 	return w

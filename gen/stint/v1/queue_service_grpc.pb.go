@@ -82,7 +82,7 @@ type QueueServiceClient interface {
 	// for a path in update_mask that is not a setting, and for `paused`, which PauseQueue and ResumeQueue
 	// change.
 	//
-	// grpcurl -plaintext -d '{"queue":{"name":"batch","max_running":10,"rate":{"per_second":5},"budget":{"limit_usd":50,"period":"BUDGET_PERIOD_DAY"}},"update_mask":{"paths":["max_running","rate","budget"]}}' 127.0.0.1:7070 stint.v1.QueueService/UpdateQueue
+	// grpcurl -plaintext -d '{"queue":{"name":"batch","max_running":10,"rate":{"per_second":5},"budget":{"limit_usd":50,"period":"BUDGET_PERIOD_DAY"}}}' 127.0.0.1:7070 stint.v1.QueueService/UpdateQueue
 	UpdateQueue(ctx context.Context, in *UpdateQueueRequest, opts ...grpc.CallOption) (*UpdateQueueResponse, error)
 	// GetSpend answers what attempts have cost since the ledger was made, by queue, by agent or by
 	// fairness_key: what their reports said; where none did, the reservation or nothing, by how they ended.
@@ -235,7 +235,7 @@ type QueueServiceServer interface {
 	// for a path in update_mask that is not a setting, and for `paused`, which PauseQueue and ResumeQueue
 	// change.
 	//
-	// grpcurl -plaintext -d '{"queue":{"name":"batch","max_running":10,"rate":{"per_second":5},"budget":{"limit_usd":50,"period":"BUDGET_PERIOD_DAY"}},"update_mask":{"paths":["max_running","rate","budget"]}}' 127.0.0.1:7070 stint.v1.QueueService/UpdateQueue
+	// grpcurl -plaintext -d '{"queue":{"name":"batch","max_running":10,"rate":{"per_second":5},"budget":{"limit_usd":50,"period":"BUDGET_PERIOD_DAY"}}}' 127.0.0.1:7070 stint.v1.QueueService/UpdateQueue
 	UpdateQueue(context.Context, *UpdateQueueRequest) (*UpdateQueueResponse, error)
 	// GetSpend answers what attempts have cost since the ledger was made, by queue, by agent or by
 	// fairness_key: what their reports said; where none did, the reservation or nothing, by how they ended.
