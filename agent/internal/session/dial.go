@@ -21,6 +21,11 @@ const (
 	// Proxies answer pings themselves, so the heartbeats are what counts.
 	pingInterval = 30 * time.Second
 	pingTimeout  = 10 * time.Second
+
+	// streamWindow and connWindow are what the coordinator may send before it is read, above the 2 MiB of its messages. Being
+	// fixed they need no measuring: otherwise every message that comes alone is answered with a ping.
+	streamWindow = 4 << 20
+	connWindow   = 4 << 20
 )
 
 // grpcStream is a stream on a connection of its own.
@@ -37,6 +42,8 @@ func dialGRPC(ctx context.Context, address string) (Stream, error) {
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingInterval, Timeout: pingTimeout}),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: connectTimeout}),
+		grpc.WithStaticStreamWindowSize(streamWindow),
+		grpc.WithStaticConnWindowSize(connWindow),
 		grpc.WithDisableServiceConfig(),
 	)
 	if err != nil {

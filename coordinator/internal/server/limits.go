@@ -27,6 +27,11 @@ const (
 	// ioBuffer is the size of the read and write buffer of a connection; write buffers are
 	// shared, so an idle connection holds one of them.
 	ioBuffer = 32 << 10
+	// streamWindow and connWindow are what a client may send on a stream, and on a connection, before
+	// it is read. Being fixed they need no measuring: otherwise every message that comes alone is
+	// answered with a ping, which is most of the traffic of an idle session.
+	streamWindow = 1 << 20
+	connWindow   = 4 << 20
 )
 
 // Shapes.
