@@ -108,8 +108,8 @@ test-again: $(GRPCURL) ## the tests with the real programs that match RUN
 
 # Without the race detector, which the short size has: this one is for much work in an hour.
 .PHONY: soak
-soak: ## the fault suite in its long size, an hour at most; SEED=n repeats the choices of a run
-	STINT_SOAK=1 go test -count=1 -v -p 1 -timeout 60m ./coordinator/internal/faults ./coordinator/blackbox
+soak: $(GRPCURL) ## the fault suite in its long size, an hour at most; SEED=n repeats the choices of a run
+	STINT_SOAK=1 STINT_GRPCURL=$(GRPCURL) go test -count=1 -v -p 1 -timeout 60m ./coordinator/internal/faults ./coordinator/blackbox
 
 # Lays one bug after the other over the tree; exits with 1 if a test does not find it.
 .PHONY: planted
