@@ -53,10 +53,44 @@ func judge(t *testing.T, c *coordinator, l *link, b *book, apis ...*sandbox) map
 			t.Errorf("W3: %s: GetTask and ListTasks differ:\n%v\n%v", id, got, one)
 		}
 	}
+	judgeMoney(t, l, tasks, events)
 	judgeExport(t, c, tasks)
 	judgeCounts(t, l.status(t).GetCounts(), len(tasks))
 	t.Logf("%d tasks, %d events, %d calls answered, %d further attempts granted", len(tasks), len(events), len(answered), further)
 	return tales
+}
+
+// judgeMoney: what queues and tasks say of their spend is what their events say, and nothing is reserved that doesn't run (B2, B3).
+func judgeMoney(t *testing.T, l *link, tasks map[string]*stintv1.Task, events []*stintv1.Event) {
+	t.Helper()
+	type attempt struct {
+		task   string
+		number int32
+	}
+	cost := map[attempt]int64{}
+	for _, e := range events {
+		if e.CostUsd != nil {
+			cost[attempt{e.GetTaskId(), e.GetAttempt()}] = micro(e.GetCostUsd())
+		}
+	}
+	ofTask, ofQueue := map[string]int64{}, map[string]int64{}
+	for a, usd := range cost {
+		ofTask[a.task] += usd
+		ofQueue[tasks[a.task].GetQueue()] += usd
+	}
+	queues := map[string]bool{}
+	for id, one := range tasks {
+		queues[one.GetQueue()] = true
+		if got := micro(one.GetStatus().GetSpentUsd()); got != ofTask[id] {
+			t.Errorf("B3: %s has spent %d, its events say %d", id, got, ofTask[id])
+		}
+	}
+	for name := range queues {
+		s := l.queue(t, name).GetStatus()
+		if micro(s.GetSpentUsd()) != ofQueue[name] || s.GetRunning() == 0 && s.GetReservedUsd() != 0 {
+			t.Errorf("B3: queue %s says %v, its events %d settled", name, s, ofQueue[name])
+		}
+	}
 }
 
 // judgeSubmits: what was acknowledged is there as it was sent, what was refused is not, and nothing else is.
