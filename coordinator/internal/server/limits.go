@@ -92,8 +92,10 @@ const (
 	goodbye = time.Second
 	// lastWords is how long a half-closed session waits for the answers that it is owed.
 	lastWords = 5 * time.Second
-	// localAcks is how many acks of malformed reports may wait to be sent.
-	localAcks = 1024
+	// localAcks is how many acks of malformed reports one message may cause, and localMessages of
+	// how many such messages they may wait to be sent: no agent works like that.
+	localAcks     = 1024
+	localMessages = 16
 	// maxEcho is where the lease id of a malformed report is cut, in bytes; ours have far less.
 	maxEcho = 1 << 10
 )

@@ -59,8 +59,8 @@ type session struct {
 	stall    time.Duration   // bound of one send
 	stopping <-chan struct{} // closed when the server leaves
 	outs     chan engine.Out
-	local    chan *stintv1.ReportAck // of malformed reports
-	eof      chan struct{}           // closed: the agent has half-closed
+	local    chan []*stintv1.ReportAck // of malformed reports
+	eof      chan struct{}             // closed: the agent has half-closed
 	owed     debt
 	end      context.CancelCauseFunc
 }
@@ -68,7 +68,7 @@ type session struct {
 func newSession(l link, rules protovalidate.Validator, stall time.Duration, stopping <-chan struct{}) *session {
 	return &session{
 		link: l, rules: rules, stall: stall, stopping: stopping,
-		outs: make(chan engine.Out), local: make(chan *stintv1.ReportAck, localAcks), eof: make(chan struct{}),
+		outs: make(chan engine.Out), local: make(chan []*stintv1.ReportAck, localMessages), eof: make(chan struct{}),
 	}
 }
 
@@ -120,9 +120,9 @@ func (s *session) read(ctx context.Context, recv func() (*stintv1.SessionRequest
 		if err != nil {
 			return err
 		}
-		for _, ack := range refused {
+		if len(refused) > 0 {
 			select {
-			case s.local <- ack:
+			case s.local <- refused:
 			default:
 				return engine.ErrTooSlow
 			}
@@ -165,8 +165,8 @@ func (s *session) write(ctx context.Context, refused []*stintv1.ReportAck, send 
 		case out := <-s.outs:
 			err = packer.say(out)
 			s.owed.pay(out)
-		case ack := <-s.local:
-			err = send(&stintv1.SessionResponse{ReportAcks: s.gather(ack)})
+		case acks := <-s.local:
+			err = send(&stintv1.SessionResponse{ReportAcks: acks})
 		case <-eof:
 			eof, last = nil, time.After(lastWords)
 		case <-stopping:
@@ -181,19 +181,6 @@ func (s *session) write(ctx context.Context, refused []*stintv1.ReportAck, send 
 		}
 	}
 	return errEnded
-}
-
-// gather takes all acks that wait, up to the size of a message.
-func (s *session) gather(ack *stintv1.ReportAck) []*stintv1.ReportAck {
-	acks := []*stintv1.ReportAck{ack}
-	for {
-		select {
-		case a := <-s.local:
-			acks = append(acks, a)
-		default:
-			return acks
-		}
-	}
 }
 
 func welcome(w engine.Welcome) *stintv1.Welcome {
