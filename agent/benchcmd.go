@@ -116,7 +116,7 @@ type loaded struct {
 	Queue      string `placeholder:"NAME" help:"Queue of the tasks (default, or bench where other tasks wait beside them)."`
 	Submitters int    `default:"4" placeholder:"NUMBER" help:"Connections that submit (${default})."`
 	Callers    int    `default:"2" placeholder:"NUMBER" help:"Calls under way on each (${default})."`
-	Batch      int    `default:"100" placeholder:"NUMBER" help:"Tasks a call, 1 to 1000 (${default})."`
+	Batch      int    `default:"128" placeholder:"NUMBER" help:"Tasks a call, 1 to 1000 (${default})."`
 	Unary      bool   `help:"Submit each task by a SubmitTask of its own (off)."`
 	Agents     int    `default:"4" placeholder:"NUMBER" help:"Sessions, each on a connection of its own (${default})."`
 	Slots      int    `default:"1000" placeholder:"NUMBER" help:"Tasks that each agent runs at once, 1 to 10000 (${default})."`

@@ -55,10 +55,10 @@ func Full() Sizes {
 	}
 }
 
-// Usual is the load of the table: batches of a hundred from four submitters to four agents.
+// Usual is the load of the table: batches of 128 from four submitters to four agents.
 func Usual() Load {
 	return Load{
-		Submitters: 4, Callers: 2, Batch: 100, Agents: 4, Slots: 1000,
+		Submitters: 4, Callers: 2, Batch: 128, Agents: 4, Slots: 1000,
 		Instruction: 256, Result: 64, Backlog: 10_000,
 	}
 }
@@ -66,7 +66,7 @@ func Usual() Load {
 // rows in the order of the table.
 func rows() []row {
 	return []row{
-		{"throughput", "lives a second, batches of 100, 4 submitters, 4 agents", []goal{
+		{"throughput", "lives a second, batches of 128, 4 submitters, 4 agents", []goal{
 			{"lives_per_second", "", 100_000, 150_000, false},
 			{"written_bytes_a_life", "B written to disk a life", 2560, 1536, true},
 			{"disk_fsync_per_second", "4 KiB appends + fsync a second, the machine alone", 0, 0, false},

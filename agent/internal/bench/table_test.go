@@ -69,7 +69,7 @@ func TestMarkdown(t *testing.T) {
 		t.Errorf("the machine is not told once in\n%s", &out)
 	}
 	for _, want := range []string{
-		"| throughput | lives a second, batches of 100, 4 submitters, 4 agents | ≥ 100,000 | ≥ 150,000 | **90,000** (70,000 … 110,000) | 3 |\n",
+		"| throughput | lives a second, batches of 128, 4 submitters, 4 agents | ≥ 100,000 | ≥ 150,000 | **90,000** (70,000 … 110,000) | 3 |\n",
 		"| memory-100000 | coordinator's memory, 100000 tasks waiting | ≤ 150 | ≤ 100 | **99.9** MiB | 1 |\n",
 	} {
 		if !strings.Contains(out.String(), want) {
