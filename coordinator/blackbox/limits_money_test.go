@@ -92,11 +92,16 @@ func (a *account) book(e *stintv1.Event) {
 		return
 	}
 	delete(a.live, attempt)
-	before, after := a.cost[attempt], micro(e.GetCostUsd())
+	before, late := a.cost[attempt]
+	after := micro(e.GetCostUsd())
 	a.cost[attempt] = after
 	a.settled += after - before
 	a.agents[a.of[attempt]] += after - before
-	a.overrun += max(0, after-micro(moneyReserve)) - max(0, before-micro(moneyReserve))
+	if late { // the rest of its reservation may be another's by now
+		a.overrun += max(0, after-before)
+	} else {
+		a.overrun += max(0, after-micro(moneyReserve))
+	}
 }
 
 // reserved is for live leases.
