@@ -373,8 +373,8 @@ type QueueStatus struct {
 	SpentUsd float64 `protobuf:"fixed64,5,opt,name=spent_usd,json=spentUsd,proto3" json:"spent_usd,omitempty"`
 	// What live leases have reserved.
 	ReservedUsd float64 `protobuf:"fixed64,6,opt,name=reserved_usd,json=reservedUsd,proto3" json:"reserved_usd,omitempty"`
-	// What attempts cost above their reservations. While spent and reserved together are above the limit
-	// nothing is granted.
+	// What attempts cost above their reservations, and what late reports added to what their attempts had been
+	// settled at before. While spent and reserved together are above the limit nothing is granted.
 	OverrunUsd float64 `protobuf:"fixed64,7,opt,name=overrun_usd,json=overrunUsd,proto3" json:"overrun_usd,omitempty"`
 	// When the present period began; unset for BUDGET_PERIOD_TOTAL and without a budget.
 	PeriodStartTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=period_start_time,json=periodStartTime,proto3" json:"period_start_time,omitempty"`
