@@ -1,5 +1,5 @@
-// Stint-agent is both halves of the agent program: the machine's, which runs tasks for a coordinator, and the people's,
-// which submits, watches and changes them.
+// Command stint-agent is both halves of the agent program: the machine's, which runs tasks for a coordinator, and the
+// people's, which submits, watches and changes them.
 //
 // # Commands
 //

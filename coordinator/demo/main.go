@@ -1,4 +1,4 @@
-// Demo shows stint at work on one machine: the stand-in API, a coordinator and two agents as separate processes, and a
+// Command demo shows stint at work on one machine: the stand-in API, a coordinator and two agents as separate processes, and a
 // queue.json of a dozen tasks that depend on each other, whose text is this project's own documents.
 //
 //	demo          one agent is killed (-9) in the middle of a task; the task moves to the other. Then documents are read
