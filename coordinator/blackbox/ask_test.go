@@ -132,15 +132,23 @@ func (l *link) granted(t *testing.T, id string, attempt int32) *stintv1.Event {
 	return found
 }
 
-// held waits until the agent of a running task has confirmed its lease, which is to be seen by an extension. Until then a
-// lease that nobody holds goes back at no cost.
+// held waits until the agent of a running task has confirmed its lease: until then a lease that nobody holds goes back at no
+// cost. The second heartbeat from now names it; the first may have been on its way when the grant was.
 func (l *link) held(t *testing.T, id string) {
 	t.Helper()
 	l.granted(t, id, 1)
-	first := l.get(t, id).GetStatus().GetLease().GetExpireTime().AsTime()
-	eventually(t, "an extension of the lease of "+id, func() bool {
-		return l.get(t, id).GetStatus().GetLease().GetExpireTime().AsTime().After(first)
-	})
+	last, agent := time.Now(), l.get(t, id).GetStatus().GetLease().GetAgentId()
+	for range 2 {
+		eventually(t, "a heartbeat of "+agent+", which holds "+id, func() bool {
+			resp, err := l.agents.GetAgent(bounded(t), &stintv1.GetAgentRequest{AgentId: agent})
+			beat := resp.GetAgent().GetLastHeartbeatTime().AsTime()
+			if err != nil || !beat.After(last) {
+				return false
+			}
+			last = beat
+			return true
+		})
+	}
 }
 
 // history is every event kept, up to what was the newest at the time of the call.
