@@ -63,12 +63,17 @@ func launch(ctx context.Context, ready func(line string) (string, bool), program
 	}
 	p.stdin = stdin
 	found := make(chan string, 1)
+	heard := make(chan struct{})
 	go func() {
-		p.err = p.cmd.Wait() // after all output was read
+		defer close(heard)
+		p.read(out, ready, found)
+	}()
+	go func() {
+		p.err = p.cmd.Wait() // after all output was taken
 		_ = feed.Close()
+		<-heard // its last words are in the tail
 		close(p.over)
 	}()
-	go p.read(out, ready, found)
 	timeout := time.NewTimer(startWithin)
 	defer timeout.Stop()
 	select {
