@@ -22,7 +22,7 @@ type Census struct {
 func Check(ctx context.Context, v View, fault func(error), tick func()) (Census, error) {
 	c := checker{
 		reader: reader{v: v, names: new(record.Names)},
-		fault:  fault, tick: tick, counts: make(map[string]*queue.Counts), spent: make(map[string]*sums),
+		fault:  fault, tick: tick, indexed: ^queue.Serial(0), counts: make(map[string]*queue.Counts), spent: make(map[string]*sums),
 	}
 	var err error
 	if c.Head, err = c.head(); err != nil {
@@ -37,7 +37,9 @@ func Check(ctx context.Context, v View, fault func(error), tick func()) (Census,
 		{record.KindSpend, c.spend},
 		{record.KindLive, c.live},
 		{record.KindTerminal, c.terminal},
+		{record.KindIndexed, c.indexedTo},
 		{record.KindSpec, c.spec},
+		{record.KindIndex, c.index},
 		{record.KindAttempt, c.attempt},
 		{record.KindDeferred, c.deferred},
 		{record.KindEvents, c.events},
@@ -66,12 +68,13 @@ func Check(ctx context.Context, v View, fault func(error), tick func()) (Census,
 type checker struct {
 	reader
 	Census
-	fault  func(error)
-	tick   func()
-	stored []queue.QueueRecord
-	counts map[string]*queue.Counts // as counted
-	spent  map[string]*sums
-	next   int64 // event expected, 0 before the first
+	fault   func(error)
+	tick    func()
+	indexed queue.Serial // specs below are in the index
+	stored  []queue.QueueRecord
+	counts  map[string]*queue.Counts // as counted
+	spent   map[string]*sums
+	next    int64 // event expected, 0 before the first
 }
 
 func wrong(format string, args ...any) error {
@@ -123,11 +126,39 @@ func (c *checker) task(s queue.Serial, id, name string, state queue.State) error
 		return wrong("task %q has serial %d, but the next is %d", id, s, c.Head.NextSerial)
 	}
 	var spec queue.Spec
-	if err := c.reader.spec(id, false, &spec); err != nil {
+	switch ok, err := c.reader.spec(s, false, &spec); {
+	case err != nil:
+		return err
+	case !ok:
+		return wrong("task %q, serial %d, has a record but no spec", id, s)
+	case spec.ID != id || spec.Queue != name:
+		return wrong("task %q, serial %d, queue %q: its spec says task %q, queue %q", id, s, name, spec.ID, spec.Queue)
+	}
+	return nil
+}
+
+// indexedTo reads how far the index goes.
+func (c *checker) indexedTo(key, value []byte) (err error) {
+	if c.indexed, err = record.DecodeIndexed(key, value); err == nil && c.indexed > c.Head.NextSerial {
+		err = wrong("the index goes to serial %d, but the next is %d", c.indexed, c.Head.NextSerial)
+	}
+	return err
+}
+
+// index holds an entry against the spec that it leads to. It may lead to none.
+func (c *checker) index(key, value []byte) error {
+	s, err := record.DecodeIndex(key, value)
+	if err != nil {
 		return err
 	}
-	if spec.Serial != s || spec.Queue != name {
-		return wrong("task %q, serial %d, queue %q: its spec says serial %d, queue %q", id, s, name, spec.Serial, spec.Queue)
+	var spec queue.Spec
+	switch ok, err := c.reader.spec(s, false, &spec); {
+	case err != nil:
+		return err
+	case s >= c.Head.NextSerial:
+		return wrong("the index has serial %d for task %q, but the next is %d", s, key[1:], c.Head.NextSerial)
+	case ok && spec.ID != string(key[1:]):
+		return wrong("the index has serial %d for task %q, which is that of task %q", s, key[1:], spec.ID)
 	}
 	return nil
 }
@@ -148,6 +179,14 @@ func (c *checker) spec(key, value []byte) error {
 		return orphan(&spec)
 	case idOf(&t) != spec.ID:
 		return wrong("task %q: its record, serial %d, is that of task %q", spec.ID, spec.Serial, idOf(&t))
+	case spec.Serial >= c.indexed:
+		return nil
+	}
+	switch s, ok, err := c.serial(spec.ID); {
+	case err != nil:
+		return err
+	case !ok || s != spec.Serial:
+		return wrong("task %q, serial %d, is not in the index", spec.ID, spec.Serial)
 	}
 	return nil
 }

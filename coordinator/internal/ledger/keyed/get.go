@@ -48,15 +48,15 @@ func (r *reader) byID(ctx context.Context, id string, k *ledger.Keys) (*ledger.T
 	if id == "" {
 		return nil, nil
 	}
-	val, ok, err := r.get(record.AppendSpecKey(r.key[:0], id))
+	s, ok, err := r.serial(id)
 	if err != nil || !ok {
 		return nil, err
 	}
 	t := new(ledger.Task)
-	if err := record.DecodeSpec(r.key, val, k.Payload, r.names, &t.Spec); err != nil {
+	if ok, err = r.spec(s, k.Payload, &t.Spec); err != nil || !ok || t.Spec.ID != id {
 		return nil, err
 	}
-	ok, err = r.state(t.Spec.Serial, k.Result, t)
+	ok, err = r.state(s, k.Result, t)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (r *reader) bySerial(ctx context.Context, s queue.Serial, k *ledger.Keys) (
 		return nil, err
 	}
 	if k.Spec {
-		if err := r.spec(idOf(t), k.Payload, &t.Spec); err != nil {
+		if err := r.specOf(t, k.Payload); err != nil {
 			return nil, err
 		}
 	}

@@ -19,6 +19,12 @@ func Decode(key, value []byte) error {
 		err = record.DecodeSpend(key, value, nil, new(queue.SpendRecord))
 	case record.KindSpec:
 		err = record.DecodeSpec(key, value, false, nil, new(queue.Spec))
+	case record.KindOldSpec:
+		err = record.DecodeOldSpec(key, value, new(queue.Spec))
+	case record.KindIndex:
+		_, err = record.DecodeIndex(key, value)
+	case record.KindIndexed:
+		_, err = record.DecodeIndexed(key, value)
 	case record.KindLive:
 		err = record.DecodeLive(key, value, nil, new(queue.Live))
 	case record.KindTerminal:
@@ -44,7 +50,7 @@ func (c *checker) strangers() (err error) {
 	defer func() { err = firstOf(err, it.Close()) }()
 	for ok := it.First(); ok; {
 		switch k := record.KindOf(it.Key()); k {
-		case record.KindMeta, record.KindHead, record.KindQueue, record.KindSpend, record.KindSpec, record.KindLive,
+		case record.KindMeta, record.KindHead, record.KindQueue, record.KindSpend, record.KindSpec, record.KindIndex, record.KindIndexed, record.KindLive,
 			record.KindTerminal, record.KindAttempt, record.KindDeferred, record.KindEvents:
 			ok = it.SeekGE(record.AppendKindEnd(nil, k))
 		default:

@@ -151,7 +151,7 @@ func (l *lister) examine(w *walk) error {
 	if err != nil || !l.matches(t) {
 		return err
 	}
-	if err := l.spec(idOf(t), l.q.Payload, &t.Spec); err != nil {
+	if err := l.specOf(t, l.q.Payload); err != nil {
 		return err
 	}
 	l.bytes += len(l.val)
@@ -161,13 +161,13 @@ func (l *lister) examine(w *walk) error {
 	return l.add(t)
 }
 
-// byID walks the specs whose ids have the prefix.
+// byID walks the ids that have the prefix.
 func (l *lister) byID() (page ledger.Page, err error) {
 	last, err := position(l.q, cursorByID)
 	if err != nil {
 		return page, err
 	}
-	it, err := l.v.Iter(record.AppendSpecKey(nil, l.q.IDPrefix), record.AppendSpecEnd(nil, l.q.IDPrefix))
+	it, err := l.v.Iter(record.AppendIndexKey(nil, l.q.IDPrefix), record.AppendIndexEnd(nil, l.q.IDPrefix))
 	if err != nil {
 		return page, err
 	}
@@ -175,7 +175,7 @@ func (l *lister) byID() (page ledger.Page, err error) {
 	ok := it.First()
 	if last != nil {
 		// The lowest key above an id is the id and a zero byte.
-		ok = it.SeekGE(append(record.AppendSpecKey(nil, string(last)), 0))
+		ok = it.SeekGE(append(record.AppendIndexKey(nil, string(last)), 0))
 	}
 	for ; ok; ok = it.Next() {
 		if l.full() {
@@ -183,15 +183,15 @@ func (l *lister) byID() (page ledger.Page, err error) {
 			return l.page, nil
 		}
 		last = append(last[:0:0], it.Key()[1:]...)
-		if err := l.examineSpec(it); err != nil {
+		if err := l.examineID(it); err != nil {
 			return page, err
 		}
 	}
 	return l.page, firstOf(it.Error(), l.ctx.Err())
 }
 
-// examineSpec reads the spec that it stands on and takes the task if it matches.
-func (l *lister) examineSpec(it Iterator) error {
+// examineID reads the task whose id it stands on and takes it if it matches.
+func (l *lister) examineID(it Iterator) error {
 	if l.examined++; l.examined%loadCheck == 0 && l.ctx.Err() != nil {
 		return l.ctx.Err()
 	}
@@ -199,15 +199,20 @@ func (l *lister) examineSpec(it Iterator) error {
 	if err != nil {
 		return err
 	}
-	l.bytes += len(val)
-	t := new(ledger.Task)
-	if err := record.DecodeSpec(it.Key(), val, l.q.Payload, l.names, &t.Spec); err != nil {
+	serial, err := record.DecodeIndex(it.Key(), val)
+	if err != nil {
 		return err
 	}
+	t := new(ledger.Task)
+	ok, err := l.spec(serial, l.q.Payload, &t.Spec)
+	if err != nil || !ok {
+		return err
+	}
+	l.bytes += len(l.val)
 	if l.q.Queue != "" && l.q.Queue != t.Spec.Queue || !l.labelled(&t.Spec) {
 		return nil
 	}
-	ok, err := l.state(t.Spec.Serial, l.q.Result, t)
+	ok, err = l.state(serial, l.q.Result, t)
 	if err != nil {
 		return err
 	}

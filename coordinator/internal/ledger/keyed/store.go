@@ -53,16 +53,37 @@ func (r *reader) iter(k record.Kind) (Iterator, error) {
 	return r.v.Iter(record.AppendKind(nil, k), record.AppendKindEnd(nil, k))
 }
 
-// spec reads the spec of a task that must have one.
-func (r *reader) spec(id string, payload bool, to *queue.Spec) error {
-	val, ok, err := r.get(record.AppendSpecKey(r.key[:0], id))
-	if err != nil {
+// serial looks an id up in the index.
+func (r *reader) serial(id string) (queue.Serial, bool, error) {
+	val, ok, err := r.get(record.AppendIndexKey(r.key[:0], id))
+	if err != nil || !ok {
+		return 0, false, err
+	}
+	s, err := record.DecodeIndex(r.key, val)
+	return s, err == nil, err
+}
+
+// spec reads the spec of a serial, if there is one.
+func (r *reader) spec(s queue.Serial, payload bool, to *queue.Spec) (bool, error) {
+	val, ok, err := r.get(record.AppendSerialKey(r.key[:0], record.KindSpec, s))
+	if err != nil || !ok {
+		return false, err
+	}
+	return true, record.DecodeSpec(r.key, val, payload, r.names, to)
+}
+
+// specOf reads the spec of a task whose state was read, which must have one.
+func (r *reader) specOf(t *ledger.Task, payload bool) error {
+	ok, err := r.spec(serialOf(t), payload, &t.Spec)
+	switch {
+	case err != nil:
 		return err
+	case !ok:
+		return fmt.Errorf("keyed: task %q, serial %d, has a record but no spec: %w", idOf(t), serialOf(t), ledger.ErrCorrupt)
+	case t.Spec.ID != idOf(t):
+		return wrong("task %q, serial %d: its spec is that of task %q", idOf(t), serialOf(t), t.Spec.ID)
 	}
-	if !ok {
-		return fmt.Errorf("keyed: task %q has a record but no spec: %w", id, ledger.ErrCorrupt)
-	}
-	return record.DecodeSpec(r.key, val, payload, r.names, to)
+	return nil
 }
 
 // state reads the live or the terminal record of a task into t; neither: false.

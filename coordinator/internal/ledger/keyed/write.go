@@ -13,6 +13,9 @@ type Sink interface {
 	Set(key, value []byte) error
 	Delete(key []byte) error
 	DeleteRange(from, to []byte) error
+	// Index notes which serial has an id, in the index or for later; Unindex that none has any more.
+	Index(id string, s queue.Serial) error
+	Unindex(id string, s queue.Serial) error
 }
 
 // Writer turns batches into writes. It reuses its buffers; one goroutine uses it.
@@ -85,7 +88,10 @@ func (w *Writer) dropSerial(k record.Kind, s queue.Serial) error {
 func (w *Writer) tasks(b *queue.Batch) error {
 	for i := range b.Specs {
 		w.val = record.AppendSpec(w.val[:0], &b.Specs[i])
-		if err := w.set(record.AppendSpecKey(w.key[:0], b.Specs[i].ID)); err != nil {
+		if err := w.setSerial(record.KindSpec, b.Specs[i].Serial); err != nil {
+			return err
+		}
+		if err := w.to.Index(b.Specs[i].ID, b.Specs[i].Serial); err != nil {
 			return err
 		}
 	}
@@ -140,7 +146,10 @@ func (w *Writer) drops(b *queue.Batch) error {
 }
 
 func (w *Writer) prune(p *queue.Pruned) error {
-	if err := w.drop(record.AppendSpecKey(w.key[:0], p.ID)); err != nil {
+	if err := w.to.Unindex(p.ID, p.Serial); err != nil {
+		return err
+	}
+	if err := w.dropSerial(record.KindSpec, p.Serial); err != nil {
 		return err
 	}
 	if err := w.dropSerial(record.KindTerminal, p.Serial); err != nil {

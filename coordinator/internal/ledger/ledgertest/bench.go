@@ -1,7 +1,7 @@
 package ledgertest
 
 import (
-	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -13,6 +13,7 @@ import (
 const (
 	benchPayload = 300
 	benchResult  = 200
+	benchID      = 26 // as random as those of clients
 )
 
 // Bench commits whole lives to a led ledger, each in three batches of size tasks: submit,
@@ -50,13 +51,24 @@ type lives struct {
 	payload, result       []byte
 	now                   queue.Instant
 	spent                 queue.Micros
+	random                *rand.Rand
+}
+
+// word gives n random characters, as hard to compress as base 32.
+func (l *lives) word(n int) string {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"[l.random.IntN(32)]
+	}
+	return string(b)
 }
 
 func newLives(size int) *lives {
 	l := &lives{
 		head: queue.Head{NextSerial: 1, Oldest: 1}, instance: "3f2a9c1e", agent: "worker_3f2a9c1e", name: "default",
-		payload: make([]byte, benchPayload), result: make([]byte, benchResult), now: firstInstant,
+		now: firstInstant, random: rand.New(rand.NewPCG(1, 2)),
 	}
+	l.payload, l.result = []byte(l.word(benchPayload)), []byte(l.word(benchResult))
 	l.submit = queue.Batch{Specs: make([]queue.Spec, size), Live: make([]queue.Live, size), Events: make([]queue.Event, size)}
 	l.grant = queue.Batch{Live: make([]queue.Live, size), Events: make([]queue.Event, size)}
 	l.finish = queue.Batch{DropLive: make([]queue.Serial, size), Terminal: make([]queue.Terminal, size), Events: make([]queue.Event, size)}
@@ -68,7 +80,7 @@ func (l *lives) next() [3]*queue.Batch {
 	for i := range l.submit.Specs {
 		s := l.head.NextSerial
 		l.head.NextSerial++
-		l.life(i, s, fmt.Sprintf("01JXYZ%020d", s))
+		l.life(i, s, l.word(benchID))
 	}
 	l.spent += usualMaxCost * queue.Micros(len(l.finish.Terminal))
 	l.finish.Spends = l.finish.Spends[:0]

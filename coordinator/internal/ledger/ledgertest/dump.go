@@ -9,7 +9,8 @@ import (
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
-// Dump reads a led ledger whole: what Load hands over, all tasks by List, all events.
+// Dump reads a led ledger whole: what Load hands over, all tasks by List, all events. Each task must
+// be found by its id too.
 func Dump(ctx context.Context, l ledger.Ledger) (*Model, error) {
 	m := NewModel()
 	r := &receiver{m: m}
@@ -42,6 +43,9 @@ func dumpTasks(ctx context.Context, l ledger.Ledger, m *Model) error {
 		if err != nil {
 			return err
 		}
+		if err := byIDs(ctx, l, p.Tasks); err != nil {
+			return err
+		}
 		for _, t := range p.Tasks {
 			if t.Live != nil {
 				live++
@@ -57,6 +61,24 @@ func dumpTasks(ctx context.Context, l ledger.Ledger, m *Model) error {
 	}
 	if live != len(m.Live) {
 		return fmt.Errorf("ledgertest: %d live tasks listed, %d loaded", live, len(m.Live))
+	}
+	return nil
+}
+
+// byIDs looks the tasks of a page up by their ids.
+func byIDs(ctx context.Context, l ledger.Ledger, listed []*ledger.Task) error {
+	var k ledger.Keys
+	for _, t := range listed {
+		k.IDs = append(k.IDs, t.Spec.ID)
+	}
+	f, err := l.Get(ctx, k)
+	if err != nil {
+		return err
+	}
+	for i, t := range listed {
+		if f.IDs[i] == nil || f.IDs[i].Spec.Serial != t.Spec.Serial {
+			return fmt.Errorf("ledgertest: task %q, serial %d, is listed, but by its id there is %+v", t.Spec.ID, t.Spec.Serial, f.IDs[i])
+		}
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/stint-dev/stint/coordinator/internal/ledger/keyed"
+	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
+	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
 // table is the keys and values of one moment, by key. It never changes once it is made, so
@@ -85,6 +87,16 @@ func (c *change) DeleteRange(from, to []byte) error {
 	}
 	c.ranges = append(c.ranges, [2]string{string(from), string(to)})
 	return nil
+}
+
+// Index is keyed.Sink's.
+func (c *change) Index(id string, s queue.Serial) error {
+	return c.Set(record.AppendIndexKey(nil, id), record.AppendIndex(nil, s))
+}
+
+// Unindex is keyed.Sink's.
+func (c *change) Unindex(id string, _ queue.Serial) error {
+	return c.Delete(record.AppendIndexKey(nil, id))
 }
 
 // on gives the table after the change.

@@ -20,7 +20,7 @@ import (
 //
 // It is a row of Bloom filters, each four times as large as the one before, so that it grows
 // with the ledger. Pruned ids stay in it: they cost a look, no more. It is not stored: after a
-// start it says nothing until a walk over all specs has filled it.
+// start it says nothing until a walk over the index has filled it.
 type absent struct {
 	seed     maphash.Seed
 	adding   sync.Mutex
@@ -94,6 +94,19 @@ func (b *filter) has(h uint64) bool {
 func (a *absent) add(id string) {
 	a.adding.Lock()
 	defer a.adding.Unlock()
+	a.note(id)
+}
+
+// addAll notes the ids of a batch.
+func (a *absent) addAll(ids []indexed) {
+	a.adding.Lock()
+	defer a.adding.Unlock()
+	for i := range ids {
+		a.note(ids[i].id)
+	}
+}
+
+func (a *absent) note(id string) {
 	filters := *a.filters.Load()
 	last := filters[len(filters)-1]
 	if last.room == 0 {
@@ -146,7 +159,7 @@ func (a *absent) fill(db *pebble.DB) {
 	a.stop = cancel
 	a.walk.Go(func() {
 		defer cancel()
-		from := record.AppendKind(nil, record.KindSpec)
+		from := record.AppendKind(nil, record.KindIndex)
 		for from != nil && ctx.Err() == nil {
 			began := time.Now()
 			next, err := a.some(db, from)
@@ -173,7 +186,7 @@ func rest(ctx context.Context, d time.Duration, more bool) {
 // some adds the ids of the next specs and says where to go on; nil: that was all.
 func (a *absent) some(db *pebble.DB, from []byte) (next []byte, err error) {
 	it, err := db.NewIter(&pebble.IterOptions{
-		LowerBound: from, UpperBound: record.AppendKindEnd(nil, record.KindSpec),
+		LowerBound: from, UpperBound: record.AppendKindEnd(nil, record.KindIndex),
 	})
 	if err != nil {
 		return nil, err

@@ -49,7 +49,7 @@ func (l *Ledger) Lead(ctx context.Context) (ledger.Identity, error) {
 	if err != nil {
 		return ledger.Identity{}, err
 	}
-	id, err := l.open(at, dir, lock)
+	id, err := l.open(ctx, at, dir, lock)
 	if err != nil {
 		_ = lock.Close()
 		return ledger.Identity{}, err
@@ -59,7 +59,7 @@ func (l *Ledger) Lead(ctx context.Context) (ledger.Identity, error) {
 }
 
 // open opens the database under a lock that is held.
-func (l *Ledger) open(at vfs.FS, dir string, lock *pebble.Lock) (ledger.Identity, error) {
+func (l *Ledger) open(ctx context.Context, at vfs.FS, dir string, lock *pebble.Lock) (ledger.Identity, error) {
 	if err := checkFolder(at, dir); err != nil {
 		return ledger.Identity{}, err
 	}
@@ -76,6 +76,13 @@ func (l *Ledger) open(at vfs.FS, dir string, lock *pebble.Lock) (ledger.Identity
 	}
 	if err != nil {
 		return ledger.Identity{}, err
+	}
+	if err = convert(ctx, db, l.o.Logger); err == nil {
+		err = l.index.load(db, l.absent.addAll)
+	}
+	if err != nil {
+		_ = db.Close()
+		return ledger.Identity{}, fmt.Errorf("pebbleledger: index of folder %q: %w", dir, explain(err))
 	}
 	l.db = db
 	l.absent.fill(db)
@@ -96,7 +103,7 @@ func (l *Ledger) openOnce(dir string, lock *pebble.Lock) (db *pebble.DB, id ledg
 // identify reads whose ledger it is. An empty database becomes a new ledger; one of an older
 // format is marked with this one's; one with records but no identity is corrupt.
 func identify(db *pebble.DB) (id ledger.Identity, created bool, err error) {
-	v := view{db}
+	v := view{r: db}
 	key := record.AppendKind(nil, record.KindMeta)
 	value, ok, err := v.Get(key, nil)
 	if err != nil {
@@ -144,6 +151,9 @@ func create(db *pebble.DB) (ledger.Identity, error) {
 		return ledger.Identity{}, err
 	}
 	if err := b.Set(record.AppendKind(nil, record.KindHead), record.AppendHead(nil, &head), nil); err != nil {
+		return ledger.Identity{}, err
+	}
+	if err := setIndexed(b, head.NextSerial); err != nil {
 		return ledger.Identity{}, err
 	}
 	return id, b.Commit(pebble.Sync)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stint-dev/stint/coordinator/internal/ledger"
 	"github.com/stint-dev/stint/coordinator/internal/ledger/keyed"
+	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
@@ -22,7 +23,9 @@ type Ledger struct {
 	db      *pebble.DB // nil before Lead and after Close
 	writer  keyed.Writer
 	absent  *absent
-	refused error // why a batch could not be written at all; final like a failure
+	index   *index
+	ids     []indexed // of the batch that is being encoded
+	refused error     // why a batch could not be written at all; final like a failure
 }
 
 var _ ledger.Ledger = (*Ledger)(nil)
@@ -31,7 +34,7 @@ var _ ledger.Ledger = (*Ledger)(nil)
 func New(o Options) *Ledger {
 	o.CacheBytes = cmp.Or(o.CacheBytes, DefaultCache)
 	o.Logger = cmp.Or(o.Logger, slog.Default())
-	return &Ledger{o: o, failure: newFailure(&o), absent: newAbsent()}
+	return &Ledger{o: o, failure: newFailure(&o), absent: newAbsent(), index: newIndex()}
 }
 
 // Commit is ledger.Ledger's. The wait must be called.
@@ -45,26 +48,44 @@ func (l *Ledger) Commit(b *queue.Batch) (func() error, error) {
 	if err := l.failure.get(); err != nil {
 		return nil, err
 	}
+	w, err := l.commit(b)
+	if err != nil {
+		return nil, err
+	}
+	if l.index.full() {
+		db := l.db
+		l.index.work.Go(func() {
+			if err := l.index.write(db); err != nil {
+				_ = l.failure.set(err)
+			}
+		})
+	}
+	return w.wait, nil
+}
+
+func (l *Ledger) commit(b *queue.Batch) (*waiter, error) {
+	l.index.turn.Lock()
+	defer l.index.turn.Unlock()
 	p, err := l.encode(b)
 	if err != nil {
 		l.refused = fmt.Errorf("pebbleledger: batch %d: %w", b.Head.Batch, explain(err))
 		return nil, l.refused
 	}
-	for i := range b.Specs {
-		l.absent.add(b.Specs[i].ID)
-	}
+	l.absent.addAll(l.ids)
+	l.index.addAll(l.ids)
 	w, err := l.apply(p, b.Head.Batch)
 	if err != nil {
 		return nil, l.failure.set(fmt.Errorf("pebbleledger: commit of batch %d: %w", b.Head.Batch, explain(err)))
 	}
-	return w.wait, nil
+	return w, nil
 }
 
 // encode turns b into a batch of Pebble's.
 func (l *Ledger) encode(b *queue.Batch) (*pebble.Batch, error) {
 	p := l.db.NewBatch()
-	err := l.writer.Write(b, sink{p}, func() (keyed.View, func() error, error) {
-		return view{l.db}, func() error { return nil }, nil
+	l.ids = l.ids[:0]
+	err := l.writer.Write(b, sink{p, l}, func() (keyed.View, func() error, error) {
+		return view{r: l.db}, func() error { return nil }, nil
 	})
 	if err != nil {
 		_ = p.Close()
@@ -110,8 +131,21 @@ func (w *waiter) wait() error {
 	return w.err
 }
 
-// sink is a keyed.Sink over a batch of Pebble's.
-type sink struct{ p *pebble.Batch }
+// sink is a keyed.Sink over a batch of Pebble's. The index keeps ids for later.
+type sink struct {
+	p *pebble.Batch
+	l *Ledger
+}
+
+func (s sink) Index(id string, n queue.Serial) error {
+	s.l.ids = append(s.l.ids, indexed{id: id, s: n})
+	return nil
+}
+
+func (s sink) Unindex(id string, n queue.Serial) error {
+	s.l.index.drop(id, n)
+	return s.p.Delete(record.AppendIndexKey(nil, id), nil)
+}
 
 func (s sink) Set(key, value []byte) error       { return s.p.Set(key, value, nil) }
 func (s sink) Delete(key []byte) error           { return s.p.Delete(key, nil) }
@@ -129,6 +163,7 @@ func (l *Ledger) Close() error {
 	if err := l.failure.get(); err != nil {
 		return err
 	}
+	l.index.work.Wait()
 	err := db.Close()
 	if cerr := l.lock.Close(); err == nil {
 		err = cerr

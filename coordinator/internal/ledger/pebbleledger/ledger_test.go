@@ -23,9 +23,22 @@ func on(t *testing.T, fs vfs.FS) *pebbleledger.Ledger {
 	})
 }
 
-func TestLedger(t *testing.T) {
+func TestLedger(t *testing.T) { suite(t, 0) }
+
+// TestLedgerThatIndexesSoon writes the index of ids again and again, beside all that goes on.
+func TestLedgerThatIndexesSoon(t *testing.T) { suite(t, 3) }
+
+// suite runs the suite; indexAt 0 is the usual one.
+func suite(t *testing.T, indexAt int) {
 	ours := goleak.IgnoreCurrent() // tests of failures leave a broken database behind
 	t.Cleanup(func() { goleak.VerifyNone(t, ours) })
+	on := func(t *testing.T, fs vfs.FS) *pebbleledger.Ledger {
+		l := on(t, fs)
+		if indexAt > 0 {
+			l.IndexAt(indexAt)
+		}
+		return l
+	}
 	ledgertest.Run(t, func(t *testing.T) ledgertest.Harness {
 		fs := vfs.NewCrashableMem()
 		same := func(t *testing.T) ledger.Ledger { return on(t, fs) }

@@ -1,11 +1,14 @@
 package pebbleledger
 
 import (
+	"bytes"
 	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
 )
 
 // Options are a ledger's settings. Only Dir must be set.
@@ -58,6 +61,22 @@ const (
 	compactions = 2
 )
 
+// apart ends tables where a kind begins whose keys come in their order, and where it ends: such a
+// table overlaps none before it and is never merged with them. One that reached into its
+// neighbours would cover all that is old of one of the two.
+func apart(start []byte) (pebble.SpanPolicy, []byte, error) {
+	for _, k := range []record.Kind{record.KindEvents, record.KindIndex, record.KindTerminal, record.KindSpec} {
+		from, to := record.AppendKind(nil, k), record.AppendKindEnd(nil, k)
+		if bytes.Compare(start, from) < 0 {
+			return pebble.SpanPolicy{}, from, nil
+		}
+		if bytes.Compare(start, to) < 0 {
+			return pebble.SpanPolicy{}, to, nil
+		}
+	}
+	return pebble.SpanPolicy{}, nil, nil
+}
+
 // pebbleOptions is the whole configuration: what is not set here is Pebble's own matter.
 func (o *Options) pebbleOptions(f *failure, lock *pebble.Lock) *pebble.Options {
 	p := &pebble.Options{
@@ -79,6 +98,9 @@ func (o *Options) pebbleOptions(f *failure, lock *pebble.Lock) *pebble.Options {
 		EventListener:               f.listener(),
 	}
 	p.TargetFileSizes[0] = tableBytes
+	p.Experimental.SpanPolicyFunc = apart
+	// The tombstones are of live records, which are few and small: they go when level 0 is merged.
+	p.Experimental.TombstoneDenseCompactionThreshold = -1
 	for i := range p.Levels {
 		p.Levels[i].BlockSize = blockBytes
 		p.Levels[i].IndexBlockSize = indexBytes

@@ -96,7 +96,7 @@ func verify(ctx context.Context, o Options, progress func(done, total int64)) (r
 func (r *Report) records(ctx context.Context, db *pebble.DB) error {
 	s := db.NewSnapshot()
 	defer func() { _ = s.Close() }() // of a read-only database
-	v := view{s}
+	v := view{r: s}
 	key := record.AppendKind(nil, record.KindMeta)
 	switch value, ok, err := v.Get(key, nil); {
 	case err != nil:
@@ -109,6 +109,10 @@ func (r *Report) records(ctx context.Context, db *pebble.DB) error {
 			r.fault(err)
 		}
 		r.ID = id.ID
+	}
+	if _, ok, err := v.Get(record.AppendKind(nil, record.KindIndexed), nil); err == nil && !ok {
+		r.fault(fmt.Errorf("pebbleledger: %w: of an older version, and not converted yet; start a coordinator of this version on the folder once, then verify it", ledger.ErrFormat))
+		return nil
 	}
 	var err error
 	r.Census, err = keyed.Check(ctx, v, r.fault, func() {})

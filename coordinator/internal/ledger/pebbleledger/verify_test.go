@@ -178,6 +178,17 @@ func TestDisagreementsAreFound(t *testing.T) {
 			p := queue.SpendRecord{Queue: "default", By: queue.ByFairnessKey + 1}
 			return b.Set(record.AppendSpendKey(nil, &p), record.AppendSpend(nil, &p), nil)
 		}, "not the key of what was spent"},
+		"an id of another's serial": {func(b *pebble.Batch, m *ledgertest.Model) error {
+			return b.Set(record.AppendIndexKey(nil, "stranger"), record.AppendIndex(nil, anyLive(m)), nil)
+		}, "has serial"},
+		"an id that the index lacks": {func(b *pebble.Batch, m *ledgertest.Model) error {
+			s := m.Specs[anyLive(m)]
+			err := b.Delete(record.AppendIndexKey(nil, s.ID), nil)
+			return errors.Join(err, b.Set(record.AppendKind(nil, record.KindIndexed), record.AppendIndexed(nil, m.Head.NextSerial), nil))
+		}, "not in the index"},
+		"an index from the future": {func(b *pebble.Batch, m *ledgertest.Model) error {
+			return b.Set(record.AppendKind(nil, record.KindIndexed), record.AppendIndexed(nil, m.Head.NextSerial+1), nil)
+		}, "the index goes to serial"},
 		"a serial from the future": {func(b *pebble.Batch, m *ledgertest.Model) error {
 			h := m.Head
 			h.NextSerial = 2
@@ -192,7 +203,7 @@ func TestDisagreementsAreFound(t *testing.T) {
 			return b.Set([]byte("zzz"), []byte{1}, nil)
 		}, "no known kind"},
 		"rubbish": {func(b *pebble.Batch, m *ledgertest.Model) error {
-			return b.Set(record.AppendSpecKey(nil, "rubbish"), []byte{1, 200}, nil)
+			return b.Set(record.AppendIndexKey(nil, "rubbish"), []byte{1, 200}, nil)
 		}, "rubbish"},
 		"no head": {func(b *pebble.Batch, _ *ledgertest.Model) error {
 			return b.Delete(record.AppendKind(nil, record.KindHead), nil)

@@ -9,12 +9,25 @@ import (
 
 	"github.com/stint-dev/stint/coordinator/internal/ledger"
 	"github.com/stint-dev/stint/coordinator/internal/ledger/keyed"
+	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
+	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
 // view is a keyed.View of a database or of a snapshot of one.
-type view struct{ r pebble.Reader }
+type view struct {
+	r     pebble.Reader
+	fresh map[string]queue.Serial // ids that the index of the database may not have
+}
 
 func (v view) Get(key, to []byte) ([]byte, bool, error) {
+	if len(v.fresh) > 0 && record.KindOf(key) == record.KindIndex {
+		// Fresh may be ahead of the view, which then has no such spec.
+		if s, ok := v.fresh[string(key[1:])]; ok {
+			if ok, err := v.has(record.AppendSerialKey(nil, record.KindSpec, s)); ok || err != nil {
+				return record.AppendIndex(to, s), ok, err
+			}
+		}
+	}
 	value, done, err := v.r.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return to, false, nil
@@ -26,6 +39,17 @@ func (v view) Get(key, to []byte) ([]byte, bool, error) {
 	return to, true, done.Close()
 }
 
+func (v view) has(key []byte) (bool, error) {
+	_, done, err := v.r.Get(key)
+	if err != nil {
+		if errors.Is(err, pebble.ErrNotFound) {
+			err = nil
+		}
+		return false, err
+	}
+	return true, done.Close()
+}
+
 func (v view) Iter(lower, upper []byte) (keyed.Iterator, error) {
 	it, err := v.r.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
@@ -34,18 +58,18 @@ func (v view) Iter(lower, upper []byte) (keyed.Iterator, error) {
 	return it, nil
 }
 
-// read runs f on a snapshot.
-func (l *Ledger) read(what string, f func(keyed.View) error) (err error) {
+// read runs f on a snapshot, in which these ids are found.
+func (l *Ledger) read(what string, ids []string, f func(keyed.View) error) (err error) {
 	if l.db == nil {
 		return fmt.Errorf("pebbleledger: %s: %w", what, ledger.ErrClosed)
 	}
-	s := l.db.NewSnapshot()
+	s, fresh := l.index.snapshot(l.db, ids)
 	defer func() {
 		if cerr := s.Close(); err == nil {
 			err = cerr
 		}
 	}()
-	if err := f(view{s}); err != nil {
+	if err := f(view{s, fresh}); err != nil {
 		return fmt.Errorf("pebbleledger: %s: %w", what, explain(err))
 	}
 	return nil
@@ -53,7 +77,7 @@ func (l *Ledger) read(what string, f func(keyed.View) error) (err error) {
 
 // Load is ledger.Ledger's.
 func (l *Ledger) Load(ctx context.Context, to ledger.Receiver) error {
-	return l.read("load", func(v keyed.View) error { return keyed.Load(ctx, v, to) })
+	return l.read("load", nil, func(v keyed.View) error { return keyed.Load(ctx, v, to) })
 }
 
 // Get is ledger.Ledger's.
@@ -64,7 +88,7 @@ func (l *Ledger) Get(ctx context.Context, k ledger.Keys) (f ledger.Found, err er
 			return ledger.Found{IDs: make([]*ledger.Task, len(k.IDs))}, ctx.Err()
 		}
 	}
-	err = l.read("get", func(v keyed.View) error {
+	err = l.read("get", k.IDs, func(v keyed.View) error {
 		f, err = keyed.Get(ctx, v, k)
 		return err
 	})
@@ -73,7 +97,12 @@ func (l *Ledger) Get(ctx context.Context, k ledger.Keys) (f ledger.Found, err er
 
 // List is ledger.Ledger's.
 func (l *Ledger) List(ctx context.Context, q ledger.Query) (p ledger.Page, err error) {
-	err = l.read("list", func(v keyed.View) error {
+	if q.IDPrefix != "" && l.db != nil {
+		if err := l.index.write(l.db); err != nil { // its walk needs all ids
+			return p, l.failure.set(err)
+		}
+	}
+	err = l.read("list", nil, func(v keyed.View) error {
 		p, err = keyed.List(ctx, v, q)
 		return err
 	})
@@ -82,7 +111,7 @@ func (l *Ledger) List(ctx context.Context, q ledger.Query) (p ledger.Page, err e
 
 // Events is ledger.Ledger's.
 func (l *Ledger) Events(ctx context.Context, after int64, limit int) (p ledger.EventPage, err error) {
-	err = l.read("events", func(v keyed.View) error {
+	err = l.read("events", nil, func(v keyed.View) error {
 		p, err = keyed.Events(ctx, v, after, limit)
 		return err
 	})

@@ -7,16 +7,21 @@
 //	h                     the head, rewritten by every batch
 //	q NAME                a queue
 //	p QUEUE BY NAME       what was spent in a queue, in all and by each agent and fairness key
-//	s ID                  the spec of a task, with its serial: the only index by id
+//	w SERIAL              the spec of a task, with its id
+//	i ID                  the serial that has an id; it may come later than the spec,
+//	j                     which is why this says up to where the index is complete
 //	l SERIAL              the live record of a task that is not terminal
 //	t SERIAL              the terminal record of one that is, with its result
 //	a SERIAL NUMBER       an attempt that its task outlived
 //	d SERIAL              a terminal task whose pruning waits for live dependents
 //	e SEQUENCE            the events of one commit, under the sequence of the first
 //
-// Numbers are big endian, so that keys sort as the numbers do. Live records have a range of
+// Numbers are big endian, so that keys sort as the numbers do. What is large lies under serials:
+// it arrives in the order of its keys, and a store that merges sorted tables has nothing to merge.
+// Ids come at random, and are short. An index entry may outlive its task; serials are never used
+// again, so that it leads to no spec. Live records have a range of
 // their own: starting up reads that range and none of the history. A task's life is five
-// writes: live put, live overwritten, live deleted, spec, terminal record.
+// writes and its entry of the index: live put, live overwritten, live deleted, spec, terminal record.
 //
 // # Values
 //
@@ -24,7 +29,8 @@
 // their length. What has its usual value is left out, and a word of flags says what is there.
 // The usual values (usualQueue and its neighbours) are part of the format and never change.
 // Format 2 has added to format 1 (limits, money, keys, requirements) and changed nothing that was
-// there: a record of format 1 is one of format 2 that says nothing of these.
+// there: a record of format 1 is one of format 2 that says nothing of these. Up to format 2 specs
+// lay under their ids and there was no index: DecodeOldSpec reads them, for a ledger to convert.
 //
 // # What is always true
 //

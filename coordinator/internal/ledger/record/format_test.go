@@ -2,6 +2,7 @@ package record_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"flag"
@@ -15,7 +16,7 @@ import (
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
-var update = flag.Bool("update", false, "rewrite testdata/format-2.txt")
+var update = flag.Bool("update", false, "rewrite testdata/format-3.txt")
 
 func TestMetaOfANewerFormat(t *testing.T) {
 	key := record.AppendKind(nil, record.KindMeta)
@@ -26,13 +27,13 @@ func TestMetaOfANewerFormat(t *testing.T) {
 	}
 }
 
-// TestFormatIsKept compares with what format 2 has always looked like.
+// TestFormatIsKept compares with what format 3 has always looked like.
 func TestFormatIsKept(t *testing.T) {
 	var b strings.Builder
 	for _, p := range samples(t) {
 		fmt.Fprintf(&b, "%s %s\n", hex.EncodeToString(p.key), hex.EncodeToString(p.value))
 	}
-	const path = "testdata/format-2.txt"
+	const path = "testdata/format-3.txt"
 	if *update {
 		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
 			t.Fatal(err)
@@ -48,9 +49,12 @@ func TestFormatIsKept(t *testing.T) {
 }
 
 // format1 are records as format 1 wrote them, before there were limits and money.
-func format1(tb testing.TB) (all []pair) {
+func format1(tb testing.TB) []pair { return written(tb, "testdata/format-1.txt") }
+
+// written reads records that an older version wrote.
+func written(tb testing.TB, path string) (all []pair) {
 	tb.Helper()
-	text, err := os.ReadFile("testdata/format-1.txt")
+	text, err := os.ReadFile(path)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -75,8 +79,8 @@ func TestFormat1SaysTheUsual(t *testing.T) {
 		var err error
 		wrong := false
 		switch record.KindOf(p.key) {
-		case record.KindSpec:
-			err = record.DecodeSpec(p.key, p.value, false, nil, &s)
+		case record.KindOldSpec:
+			err = record.DecodeOldSpec(p.key, p.value, &s)
 			wrong = s.MaxCost != reservation || s.FairnessKey+s.ConcurrencyKey != ""
 		case record.KindLive:
 			err = record.DecodeLive(p.key, p.value, nil, &l)
@@ -91,23 +95,34 @@ func TestFormat1SaysTheUsual(t *testing.T) {
 	}
 }
 
-// TestFormat1IsRead shows that what format 1 wrote is read, and says nothing that it did not: it
-// is written again as it was, but for the number of the format.
-func TestFormat1IsRead(t *testing.T) {
-	kinds := make(map[record.Kind]bool)
-	for _, p := range format1(t) {
-		kinds[record.KindOf(p.key)] = true
-		want := p.value
-		if record.KindOf(p.key) == record.KindMeta {
-			want = bytes.Clone(want)
-			want[1] = record.Format
+// TestOlderFormatsAreRead shows that what older formats wrote is read, and says nothing that it did
+// not: it is written again as it was, but for the number of the format and the place of a spec.
+func TestOlderFormatsAreRead(t *testing.T) {
+	for path, want := range map[string]int{"testdata/format-1.txt": 9, "testdata/format-2.txt": 10} {
+		kinds := make(map[record.Kind]bool)
+		for _, p := range written(t, path) {
+			kinds[record.KindOf(p.key)] = true
+			want := bytes.Clone(p.value)
+			switch record.KindOf(p.key) {
+			case record.KindMeta:
+				want[1] = record.Format
+			case record.KindOldSpec:
+				want = moved(p)
+			}
+			got, err := reencode(p.key, p.value)
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%s, %q: %x, error %v, want %x", path, p.key, got, err, want)
+			}
 		}
-		got, err := reencode(p.key, p.value)
-		if err != nil || !bytes.Equal(got, want) {
-			t.Errorf("%q: %x, error %v, want %x", p.key, got, err, want)
+		if len(kinds) != want {
+			t.Errorf("%s: samples of %d kinds, want %d", path, len(kinds), want)
 		}
 	}
-	if len(kinds) != 9 {
-		t.Errorf("samples of %d kinds, want 9", len(kinds))
-	}
+}
+
+// moved is the value of an old spec as it is written now: its id where its serial was.
+func moved(p pair) []byte {
+	_, n := binary.Uvarint(p.value[1:])
+	b := append(bytes.Clone(p.value[:1]), byte(len(p.key)-1))
+	return append(append(b, p.key[1:]...), p.value[1+n:]...)
 }

@@ -15,7 +15,10 @@ const (
 	KindHead     Kind = 'h'
 	KindQueue    Kind = 'q'
 	KindSpend    Kind = 'p' // since format 2
-	KindSpec     Kind = 's'
+	KindSpec     Kind = 'w' // since format 3
+	KindIndex    Kind = 'i' // since format 3
+	KindIndexed  Kind = 'j' // since format 3
+	KindOldSpec  Kind = 's' // up to format 2: by id, with the serial in it
 	KindLive     Kind = 'l'
 	KindTerminal Kind = 't'
 	KindAttempt  Kind = 'a'
@@ -48,26 +51,26 @@ func AppendQueueKey(b []byte, name string) []byte {
 	return append(append(b, byte(KindQueue)), name...)
 }
 
-// AppendSpecKey appends the key of a task's spec. Given a prefix of ids, it is the lowest
-// key of all that have it.
-func AppendSpecKey(b []byte, id string) []byte {
-	return append(append(b, byte(KindSpec)), id...)
+// AppendIndexKey appends the key under which the serial of a task's id is found. Given a prefix
+// of ids, it is the lowest key of all that have it.
+func AppendIndexKey(b []byte, id string) []byte {
+	return append(append(b, byte(KindIndex)), id...)
 }
 
-// AppendSpecEnd appends the key just above the specs whose ids start with a prefix.
-func AppendSpecEnd(b []byte, prefix string) []byte {
+// AppendIndexEnd appends the key just above those of the ids that start with a prefix.
+func AppendIndexEnd(b []byte, prefix string) []byte {
 	start := len(b)
-	b = AppendSpecKey(b, prefix)
+	b = AppendIndexKey(b, prefix)
 	for i := len(b) - 1; i > start; i-- {
 		if b[i] < 0xff {
 			b[i]++
 			return b[:i+1]
 		}
 	}
-	return AppendKindEnd(b[:start], KindSpec)
+	return AppendKindEnd(b[:start], KindIndex)
 }
 
-// AppendSerialKey appends the key of a live or terminal record or a deferral.
+// AppendSerialKey appends the key of a spec, of a live or terminal record or of a deferral.
 func AppendSerialKey(b []byte, k Kind, s queue.Serial) []byte {
 	return binary.BigEndian.AppendUint64(append(b, byte(k)), uint64(s))
 }
@@ -83,10 +86,10 @@ func AppendEventsKey(b []byte, first int64) []byte {
 	return binary.BigEndian.AppendUint64(append(b, byte(KindEvents)), uint64(first))
 }
 
-// SpecID is the task id in the key of a spec.
-func SpecID(key []byte) (string, error) {
-	if KindOf(key) != KindSpec || len(key) < 2 {
-		return "", corrupt(key, "not the key of a spec")
+// IndexID is the task id in a key of the index, or in that of a spec up to format 2.
+func IndexID(key []byte) (string, error) {
+	if k := KindOf(key); k != KindIndex && k != KindOldSpec || len(key) < 2 {
+		return "", corrupt(key, "no id in the key")
 	}
 	return string(key[1:]), nil
 }
@@ -99,7 +102,7 @@ func QueueName(key []byte) (string, error) {
 	return string(key[1:]), nil
 }
 
-// SerialOf is the serial in the key of a live or terminal record or a deferral.
+// SerialOf is the serial in the key of a spec, of a live or terminal record or of a deferral.
 func SerialOf(key []byte) (queue.Serial, error) {
 	if len(key) != serialKeySize {
 		return 0, corrupt(key, "a key of this kind has 9 bytes")

@@ -24,8 +24,12 @@ func (s *sink) Set(k, v []byte) error {
 	*s = append(*s, pair{bytes.Clone(k), bytes.Clone(v)})
 	return nil
 }
-func (s *sink) Delete([]byte) error              { return nil }
-func (s *sink) DeleteRange([]byte, []byte) error { return nil }
+func (s *sink) Index(id string, n queue.Serial) error {
+	return s.Set(record.AppendIndexKey(nil, id), record.AppendIndex(nil, n))
+}
+func (s *sink) Unindex(string, queue.Serial) error { return nil }
+func (s *sink) Delete([]byte) error                { return nil }
+func (s *sink) DeleteRange([]byte, []byte) error   { return nil }
 
 // samples are records of every kind, unusual and usual ones.
 func samples(tb testing.TB) []pair {
@@ -40,7 +44,9 @@ func samples(tb testing.TB) []pair {
 		}
 	}
 	id := ledger.Identity{ID: "01JXYZ", Secret: [32]byte{1, 31: 2}}
-	return append(s, pair{record.AppendKind(nil, record.KindMeta), record.AppendMeta(nil, &id)})
+	return append(s,
+		pair{record.AppendKind(nil, record.KindMeta), record.AppendMeta(nil, &id)},
+		pair{record.AppendKind(nil, record.KindIndexed), record.AppendIndexed(nil, 1<<40)})
 }
 
 // reencode decodes a record and encodes what was read.
@@ -65,6 +71,16 @@ func reencode(key, value []byte) ([]byte, error) {
 		var v queue.Spec
 		err := record.DecodeSpec(key, value, true, new(record.Names), &v)
 		return record.AppendSpec(nil, &v), err
+	case record.KindOldSpec:
+		var v queue.Spec
+		err := record.DecodeOldSpec(key, value, &v)
+		return record.AppendSpec(nil, &v), err
+	case record.KindIndex:
+		v, err := record.DecodeIndex(key, value)
+		return record.AppendIndex(nil, v), err
+	case record.KindIndexed:
+		v, err := record.DecodeIndexed(key, value)
+		return record.AppendIndexed(nil, v), err
 	case record.KindLive:
 		v := queue.Live{Parents: []queue.Serial{9, 9}, Requires: []queue.Requirement{{Key: "old"}}, Grant: queue.Grant{Agent: "old"}}
 		err := record.DecodeLive(key, value, new(record.Names), &v)
@@ -102,8 +118,8 @@ func TestRecordsComeBackAsTheyWere(t *testing.T) {
 			t.Errorf("%q: %v", p.key, err)
 		}
 	}
-	if len(kinds) != 10 {
-		t.Errorf("samples of %d kinds, want 10", len(kinds))
+	if len(kinds) != 12 {
+		t.Errorf("samples of %d kinds, want 12", len(kinds))
 	}
 }
 
@@ -165,7 +181,7 @@ func TestUsualMoneyIsShort(t *testing.T) {
 func TestKeysSortAsWhatTheyName(t *testing.T) {
 	serials := []queue.Serial{1, 2, 255, 256, 1 << 40, ^queue.Serial(0)}
 	for i := range serials[1:] {
-		for _, k := range []record.Kind{record.KindLive, record.KindTerminal, record.KindDeferred} {
+		for _, k := range []record.Kind{record.KindSpec, record.KindLive, record.KindTerminal, record.KindDeferred} {
 			a, b := record.AppendSerialKey(nil, k, serials[i]), record.AppendSerialKey(nil, k, serials[i+1])
 			if bytes.Compare(a, b) >= 0 || bytes.Compare(b, record.AppendKindEnd(nil, k)) >= 0 {
 				t.Errorf("keys of kind %c, serials %d and %d are out of order", k, serials[i], serials[i+1])
@@ -176,9 +192,9 @@ func TestKeysSortAsWhatTheyName(t *testing.T) {
 			t.Errorf("attempts of %d reach into %d", serials[i], serials[i+1])
 		}
 	}
-	for prefix, end := range map[string]string{"ab": "sac", "a\xff": "sb", "\xff\xff": "t", "": "t"} {
-		if got := record.AppendSpecEnd(nil, prefix); string(got) != end {
-			t.Errorf("specs with prefix %q end at %q, want %q", prefix, got, end)
+	for prefix, end := range map[string]string{"ab": "iac", "a\xff": "ib", "\xff\xff": "j", "": "j"} {
+		if got := record.AppendIndexEnd(nil, prefix); string(got) != end {
+			t.Errorf("ids with prefix %q end at %q, want %q", prefix, got, end)
 		}
 	}
 }

@@ -15,10 +15,10 @@ const (
 	specKnown = 1<<iota - 1
 )
 
-// AppendSpec appends the value of a spec, its payload last. The id is in the key.
+// AppendSpec appends the value of a spec, its payload last. The serial is in the key.
 func AppendSpec(b []byte, v *queue.Spec) []byte {
 	b = append(b, version)
-	b = binary.AppendUvarint(b, uint64(v.Serial))
+	b = appendString(b, v.ID)
 	b = appendTerms(b, &terms{
 		digest: v.Digest, queue: v.Queue, priority: v.Priority, parents: v.Parents,
 		policy: v.OnFailure, timeout: v.AttemptTimeout, retry: v.Retry, requires: v.Requires,
@@ -45,7 +45,7 @@ func AppendSpec(b []byte, v *queue.Spec) []byte {
 // DecodeSpec reads a spec into v, with its payload only if that is asked for.
 func DecodeSpec(key, value []byte, payload bool, names *Names, v *queue.Spec) error {
 	*v = queue.Spec{}
-	id, err := SpecID(key)
+	serial, err := SerialOf(key)
 	if err != nil {
 		return err
 	}
@@ -53,11 +53,32 @@ func DecodeSpec(key, value []byte, payload bool, names *Names, v *queue.Spec) er
 	if err != nil {
 		return err
 	}
-	v.ID = id
-	v.Serial = queue.Serial(s.uvarint())
-	if v.Serial == 0 {
-		s.fail("serial 0")
+	v.Serial, v.ID = serial, s.string()
+	if v.ID == "" {
+		s.fail("no id")
 	}
+	s.spec(payload, v)
+	return s.done(key)
+}
+
+// DecodeOldSpec reads a spec as it was up to format 2, its payload too.
+func DecodeOldSpec(key, value []byte, v *queue.Spec) error {
+	*v = queue.Spec{}
+	id, err := IndexID(key)
+	if err != nil {
+		return err
+	}
+	s, err := open(key, value, nil)
+	if err != nil {
+		return err
+	}
+	v.ID, v.Serial = id, s.serial()
+	s.spec(true, v)
+	return s.done(key)
+}
+
+// spec reads what the key and the head of a value don't say.
+func (s *scan) spec(payload bool, v *queue.Spec) {
 	var t terms
 	s.terms(&t)
 	v.Digest, v.Queue, v.Priority, v.Parents = t.digest, t.queue, t.priority, t.parents
@@ -79,18 +100,17 @@ func DecodeSpec(key, value []byte, payload bool, names *Names, v *queue.Spec) er
 	if p := s.bytes(); payload && len(p) > 0 {
 		v.Payload = bytes.Clone(p)
 	}
-	return s.done(key)
 }
 
-// SpecSerial reads only the serial of a spec.
-func SpecSerial(key, value []byte) (queue.Serial, error) {
+// SpecID reads only the id of a spec.
+func SpecID(key, value []byte) (string, error) {
 	s, err := open(key, value, nil)
 	if err != nil {
-		return 0, err
+		return "", err
 	}
-	v := queue.Serial(s.uvarint())
-	if v == 0 {
-		return 0, corrupt(key, "serial 0")
+	id := s.string()
+	if id == "" {
+		return "", corrupt(key, "no id")
 	}
-	return v, nil
+	return id, nil
 }

@@ -1,0 +1,23 @@
+package pebbleledger
+
+import "github.com/cockroachdb/pebble/v2"
+
+// IndexAt lets the ledger write its index of ids at so many.
+func (l *Ledger) IndexAt(n int) { l.index.at = n }
+
+// Tables gives the first and last key of each table.
+func (l *Ledger) Tables() (spans [][2][]byte, err error) {
+	if err := l.db.Flush(); err != nil {
+		return nil, err
+	}
+	levels, err := l.db.SSTables()
+	for _, level := range levels {
+		for _, t := range level {
+			spans = append(spans, [2][]byte{t.Smallest.UserKey, t.Largest.UserKey})
+		}
+	}
+	return spans, err
+}
+
+// DB is the database itself.
+func (l *Ledger) DB() *pebble.DB { return l.db }

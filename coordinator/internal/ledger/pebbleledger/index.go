@@ -1,0 +1,255 @@
+package pebbleledger
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
+	"github.com/stint-dev/stint/coordinator/internal/queue"
+)
+
+// index holds the ids of the newest specs until it writes them into the database: many at a
+// time and sorted, so that each lands beside the one before. One by one, each at a random
+// place, they cost a commit more than all else in it. Nothing is lost with it: after a start it
+// reads the specs behind those that are in the database.
+type index struct {
+	// turn is held from a batch's first id until the batch is in the database: ids that are
+	// written ahead of their specs could be all that a crash leaves.
+	turn    sync.Mutex
+	writing sync.Mutex // one write at a time
+	work    sync.WaitGroup
+
+	mu    sync.RWMutex
+	fresh map[string]queue.Serial
+	at    int                     // how many fresh ones are written at once
+	taken map[string]queue.Serial // under way into the database
+	gone  []string                // of them, those that were dropped meanwhile
+	spare map[string]queue.Serial // empty, to be fresh next
+	below queue.Serial            // all specs below are in fresh, in taken or in the database
+}
+
+const (
+	// indexAt is the usual at: some tenths of a second of full load.
+	indexAt = 32 << 10
+	// indexChunk is how many of them are in one batch, so that a commit waits little behind it.
+	indexChunk = 1 << 10
+)
+
+func newIndex() *index {
+	return &index{at: indexAt, fresh: make(map[string]queue.Serial), spare: make(map[string]queue.Serial)}
+}
+
+// addAll takes the ids of a batch; before it is visible.
+func (x *index) addAll(ids []indexed) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for i := range ids {
+		x.fresh[ids[i].id] = ids[i].s
+		x.below = max(x.below, ids[i].s+1)
+	}
+}
+
+// drop forgets the id of a serial that is pruned. An entry that is under way into the database may
+// land there behind the prune; it goes after that, or, if a crash comes first, leads to no spec.
+func (x *index) drop(id string, s queue.Serial) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	switch s {
+	case x.fresh[id]:
+		delete(x.fresh, id)
+	case x.taken[id]:
+		x.gone = append(x.gone, id)
+	}
+}
+
+// full tells whether it is time to write.
+func (x *index) full() bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return len(x.fresh) >= x.at && len(x.taken) == 0
+}
+
+// snapshot gives the database as it is, and those of the ids that it may not have in its index.
+func (x *index) snapshot(db *pebble.DB, ids []string) (*pebble.Snapshot, map[string]queue.Serial) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	// In this order: an id leaves taken only when the database has it.
+	s := db.NewSnapshot()
+	var found map[string]queue.Serial
+	for _, id := range ids {
+		n, ok := x.fresh[id]
+		if !ok {
+			n, ok = x.taken[id]
+		}
+		if ok {
+			if found == nil {
+				found = make(map[string]queue.Serial)
+			}
+			found[id] = n
+		}
+	}
+	return s, found
+}
+
+// take moves what is fresh to taken.
+func (x *index) take() (map[string]queue.Serial, queue.Serial) {
+	x.turn.Lock()
+	defer x.turn.Unlock()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.spare == nil { // after a write that failed
+		x.spare = make(map[string]queue.Serial)
+	}
+	x.taken, x.fresh, x.spare = x.fresh, x.spare, nil
+	return x.taken, x.below
+}
+
+// write puts all that is fresh into the database. It is as durable as what comes after it.
+func (x *index) write(db *pebble.DB) error {
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	taken, below := x.take()
+	err := writeIndex(db, taken, below)
+	for err == nil {
+		gone := x.done()
+		if len(gone) == 0 {
+			return nil
+		}
+		err = deleteIndex(db, gone)
+	}
+	return fmt.Errorf("pebbleledger: index of ids: %w", explain(err))
+}
+
+// done ends a write, unless some of what it wrote was dropped meanwhile: then it gives these.
+func (x *index) done() (gone []string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if gone, x.gone = x.gone, nil; len(gone) > 0 {
+		return gone
+	}
+	clear(x.taken)
+	x.taken, x.spare = nil, x.taken
+	return nil
+}
+
+func deleteIndex(db *pebble.DB, gone []string) error {
+	b := db.NewBatch()
+	for _, id := range gone {
+		if err := b.Delete(record.AppendIndexKey(nil, id), nil); err != nil {
+			return err
+		}
+	}
+	return apply(b, pebble.NoSync)
+}
+
+// indexed is an entry of the index.
+type indexed struct {
+	id   string
+	s    queue.Serial
+	head uint64 // of the id; it tells most of them apart
+}
+
+func sorted(ids map[string]queue.Serial) []indexed {
+	all := make([]indexed, 0, len(ids))
+	for id, s := range ids {
+		var head [8]byte
+		copy(head[:], id)
+		all = append(all, indexed{id, s, binary.BigEndian.Uint64(head[:])})
+	}
+	slices.SortFunc(all, func(a, b indexed) int {
+		if a.head != b.head {
+			return cmp.Compare(a.head, b.head)
+		}
+		return strings.Compare(a.id, b.id)
+	})
+	return all
+}
+
+// writeIndex writes ids in their order, and at the end up to where the index is complete.
+func writeIndex(db *pebble.DB, ids map[string]queue.Serial, below queue.Serial) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	var key, val []byte
+	for chunk := range slices.Chunk(sorted(ids), indexChunk) {
+		b := db.NewBatch()
+		for i := range chunk {
+			key = record.AppendIndexKey(key[:0], chunk[i].id)
+			val = record.AppendIndex(val[:0], chunk[i].s)
+			if err := b.Set(key, val, nil); err != nil {
+				return err
+			}
+		}
+		if err := apply(b, pebble.NoSync); err != nil {
+			return err
+		}
+	}
+	b := db.NewBatch()
+	if err := setIndexed(b, below); err != nil {
+		return err
+	}
+	return apply(b, pebble.NoSync)
+}
+
+// setIndexed says that all specs below a serial are in the index.
+func setIndexed(b *pebble.Batch, below queue.Serial) error {
+	return b.Set(record.AppendKind(nil, record.KindIndexed), record.AppendIndexed(nil, below), nil)
+}
+
+// apply commits b. Pebble panics when the log cannot be written.
+func apply(b *pebble.Batch, o *pebble.WriteOptions) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("write of the log: %v", r)
+		}
+	}()
+	if err := b.Commit(o); err != nil {
+		return err
+	}
+	return b.Close()
+}
+
+// load reads the ids of the specs that the index in the database has not.
+func (x *index) load(db *pebble.DB, see func([]indexed)) (err error) {
+	key := record.AppendKind(nil, record.KindIndexed)
+	value, ok, err := view{r: db}.Get(key, nil)
+	if err != nil || !ok {
+		return cmp.Or(err, fmt.Errorf("nothing says how far the index goes"))
+	}
+	if x.below, err = record.DecodeIndexed(key, value); err != nil {
+		return err
+	}
+	it, err := db.NewIter(&pebble.IterOptions{
+		LowerBound: record.AppendSerialKey(nil, record.KindSpec, x.below),
+		UpperBound: record.AppendKindEnd(nil, record.KindSpec),
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = cmp.Or(err, it.Close()) }()
+	var found []indexed
+	for ok := it.First(); ok; ok = it.Next() {
+		s, err := record.SerialOf(it.Key())
+		if err != nil {
+			return err
+		}
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		id, err := record.SpecID(it.Key(), value)
+		if err != nil {
+			return err
+		}
+		found = append(found, indexed{id: id, s: s})
+	}
+	x.addAll(found)
+	see(found)
+	return it.Error()
+}
