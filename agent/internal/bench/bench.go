@@ -104,13 +104,13 @@ func (t *target) close() error {
 }
 
 // dial makes n connections. drop closes them.
-func (t *target) dial(n int, options ...grpc.DialOption) (conns []*grpc.ClientConn, drop func(), err error) {
+func (t *target) dial(n int) (conns []*grpc.ClientConn, drop func(), err error) {
 	drop = func() {
 		for _, c := range conns {
 			_ = c.Close() // an error says only that it is closed already
 		}
 	}
-	options = append(options, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	options := append(lean(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	for range n {
 		c, err := grpc.NewClient(t.address, options...)
 		if err != nil {

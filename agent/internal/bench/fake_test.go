@@ -88,7 +88,11 @@ func (f *fake) SubmitTask(_ context.Context, r *stintv1.SubmitTaskRequest) (*sti
 
 func (f *fake) SubmitTasks(_ context.Context, r *stintv1.SubmitTasksRequest) (*stintv1.SubmitTasksResponse, error) {
 	f.put(r.GetTasks()...)
-	return &stintv1.SubmitTasksResponse{}, nil
+	answer := &stintv1.SubmitTasksResponse{}
+	for _, t := range r.GetTasks() {
+		answer.Results = append(answer.Results, &stintv1.SubmitTasksResult{TaskId: t.GetId()})
+	}
+	return answer, nil
 }
 
 func (f *fake) put(tasks ...*stintv1.Task) {

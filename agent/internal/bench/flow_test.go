@@ -87,17 +87,29 @@ func TestPortionBoundsReports(t *testing.T) {
 	}
 }
 
-// Only RECORDED is a life, and heartbeats name what is held.
+// deliver gives a worker a message as if it had come.
+func deliver(t *testing.T, w *worker, m *stintv1.SessionResponse) {
+	t.Helper()
+	var d delivery
+	if err := receivedAs(m, &d); err != nil {
+		t.Fatal(err)
+	}
+	w.take(t.Context(), &d)
+}
+
+// Only what is RECORDED of a lease that is held is a life, and heartbeats name what is held.
 func TestOnlyRecordedCounts(t *testing.T) {
 	w := newWorker(newFlow(small()), "a")
-	w.take(t.Context(), &stintv1.SessionResponse{Grants: []*stintv1.Lease{{LeaseId: "x"}, {LeaseId: "y"}, {LeaseId: "z"}, {LeaseId: "u"}}})
-	w.take(t.Context(), &stintv1.SessionResponse{ReportAcks: []*stintv1.ReportAck{
+	deliver(t, w, &stintv1.SessionResponse{Grants: []*stintv1.Lease{{LeaseId: "x"}, {LeaseId: "y"}, {LeaseId: "z"}, {LeaseId: "u"}}})
+	deliver(t, w, &stintv1.SessionResponse{ReportAcks: []*stintv1.ReportAck{
 		{LeaseId: "x", Outcome: stintv1.ReportOutcome_REPORT_OUTCOME_LEASE_LOST},
 		{LeaseId: "z", Outcome: stintv1.ReportOutcome_REPORT_OUTCOME_RECORDED},
 		{LeaseId: "u", Outcome: stintv1.ReportOutcome_REPORT_OUTCOME_RECORDED},
+		{LeaseId: "u", Outcome: stintv1.ReportOutcome_REPORT_OUTCOME_RECORDED},
+		{LeaseId: "never granted", Outcome: stintv1.ReportOutcome_REPORT_OUTCOME_RECORDED},
 	}})
-	if lives, refused := w.recorded.Load(), w.refused.Load(); lives != 2 || refused != 1 {
-		t.Errorf("%d lives and %d refused, want 2 and 1", lives, refused)
+	if lives, refused := w.recorded.Load(), w.refused.Load(); lives != 2 || refused != 3 {
+		t.Errorf("%d lives and %d refused, want 2 and 3", lives, refused)
 	}
 	if held := w.heartbeat().GetLeases(); len(held) != 1 || held[0].GetLeaseId() != "y" {
 		t.Errorf("the heartbeat names %v, want y", held)

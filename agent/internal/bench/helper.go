@@ -72,15 +72,15 @@ func Sit(ctx context.Context, coordinator, prefix string, n int, in io.Reader, o
 		}
 		const buffer = 4 << 10 // heartbeats are small, and many connections share this process
 		const window = 4 << 20 // fixed, as an agent has it
-		conn, err := grpc.NewClient(coordinator, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		conn, err := grpc.NewClient(coordinator, append(lean(), grpc.WithTransportCredentials(insecure.NewCredentials()),
 			grpc.WithReadBufferSize(buffer), grpc.WithWriteBufferSize(buffer),
-			grpc.WithStaticStreamWindowSize(window), grpc.WithStaticConnWindowSize(window))
+			grpc.WithStaticStreamWindowSize(window), grpc.WithStaticConnWindowSize(window))...)
 		if err != nil {
 			return fmt.Errorf("bench: session %d: %w", i, err)
 		}
 		defer func() { _ = conn.Close() }() // an error says that it is closed
 		w := newWorker(newFlow(Load{Slots: 1}), fmt.Sprintf("%s-%d", prefix, i))
-		w.welcome = sync.OnceFunc(func() {
+		w.welcomed = sync.OnceFunc(func() {
 			<-places
 			if welcome.Add(1) == int64(n) {
 				_, _ = fmt.Fprintln(out, sitting, n)
@@ -106,7 +106,7 @@ func Call(ctx context.Context, endpoint string, calls, callers, instruction int)
 	var taken atomic.Int64
 	return all(callers, func(int) error {
 		for taken.Add(1) <= int64(calls) {
-			if err := post(ctx, client, endpoint+"/grind", fmt.Sprintf(grinding, text, newID())); err != nil {
+			if err := post(ctx, client, endpoint+"/grind", fmt.Sprintf(grinding, text, newID().String())); err != nil {
 				return err
 			}
 		}

@@ -55,10 +55,10 @@ type probe struct {
 
 func newProbe(f *flow) *probe {
 	p := &probe{flow: f}
-	f.onGrant = func(l *stintv1.Lease) {
-		if began, ok := p.times.LoadAndDelete(l.GetTask().GetId()); ok {
+	f.onGrant = func(lease, task string) {
+		if began, ok := p.times.LoadAndDelete(task); ok {
 			p.started.add(time.Since(began.(time.Time)))
-			p.times.Store(l.GetLeaseId(), began)
+			p.times.Store(lease, began)
 		}
 	}
 	f.onAck = func(id string) {
@@ -137,7 +137,7 @@ func (p *probe) phase(ctx context.Context, flow *running, what string, d time.Du
 }
 
 func (p *probe) submitOne(ctx context.Context, c stintv1.TaskServiceClient) error {
-	t := p.task()
+	t := p.task(newID().String())
 	began := time.Now()
 	p.times.Store(t.Id, began)
 	_, err := c.SubmitTask(ctx, &stintv1.SubmitTaskRequest{Task: t})

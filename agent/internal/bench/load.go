@@ -57,36 +57,37 @@ type flow struct {
 	room      room
 	enough    chan struct{} // closed: submit nothing more
 	aim       aim
-	text      string
-	result    *stintv1.Result
+	report    []byte // an encoded report of success, without its lease
 
-	onGrant func(*stintv1.Lease)  // of any agent, before it is reported; nil: nothing
-	onAck   func(leaseID string)  // of any agent; nil: nothing
-	shape   func(t *stintv1.Task) // changes a task before its submit; nil: nothing
+	onGrant func(leaseID, taskID string) // of any agent, before it is reported; nil: nothing
+	onAck   func(leaseID string)         // of any agent; nil: nothing
+	shape   func(t *stintv1.Task)        // changes the tasks before their submit; nil: nothing
 }
 
 func newFlow(l Load) *flow {
 	return &flow{
 		Load: l, room: room{free: l.Backlog, places: l.Backlog}, enough: make(chan struct{}),
-		text: strings.Repeat("x", l.Instruction), result: &stintv1.Result{Text: strings.Repeat("y", l.Result)},
+		report: encode(&stintv1.Report{Result: &stintv1.Result{Text: strings.Repeat("y", l.Result)}}),
 	}
 }
 
 // newID makes a random id of 26 characters, as ULIDs are long, but without their order: the
 // hardest case for an index. They have 130 random bits.
-func newID() string {
+func newID() id {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-	var id [26]byte
+	var made id
 	var bits uint64
-	for i := range id {
+	for i := range made {
 		if i%12 == 0 {
 			bits = rand.Uint64()
 		}
-		id[i] = letters[bits%32]
+		made[i] = letters[bits%32]
 		bits /= 32
 	}
-	return string(id[:])
+	return made
 }
+
+func (i id) String() string { return string(i[:]) }
 
 // submit keeps submitting until ctx ends or there is enough.
 func (f *flow) submit(ctx context.Context, conns []*grpc.ClientConn) error {
@@ -119,32 +120,28 @@ func (f *flow) fill(ctx context.Context, conns []*grpc.ClientConn, n int64) erro
 	})
 }
 
-// caller submits, one call after the other. It makes them of the same messages, as a program with
-// much to submit would.
+// caller submits, one call after the other.
 type caller struct {
 	*flow
-	client stintv1.TaskServiceClient
-	array  []stintv1.Task
-	tasks  []*stintv1.Task
+	conn *grpc.ClientConn
+	rest []byte // an encoded task, without its id
+	ids  []id   // of the call under way
 }
 
 func (f *flow) caller(conn *grpc.ClientConn) *caller {
-	c := &caller{flow: f, client: stintv1.NewTaskServiceClient(conn), array: make([]stintv1.Task, f.Batch)}
-	for i := range c.array {
-		c.tasks = append(c.tasks, &c.array[i])
-	}
-	return c
+	return &caller{flow: f, conn: conn, rest: encode(f.task("")), ids: make([]id, f.Batch)}
 }
 
 // submit submits up to Batch tasks in one call.
 func (c *caller) submit(ctx context.Context, n int) (err error) {
-	for _, t := range c.tasks[:n] {
-		c.fillIn(t)
+	ids := c.ids[:n]
+	for i := range ids {
+		ids[i] = newID()
 	}
 	if c.Unary {
-		_, err = c.client.SubmitTask(ctx, &stintv1.SubmitTaskRequest{Task: c.tasks[0]})
+		err = c.conn.Invoke(ctx, stintv1.TaskService_SubmitTask_FullMethodName, submission(ids, c.rest), &stintv1.SubmitTaskResponse{})
 	} else {
-		_, err = c.client.SubmitTasks(ctx, &stintv1.SubmitTasksRequest{Tasks: c.tasks[:n]})
+		err = c.conn.Invoke(ctx, stintv1.TaskService_SubmitTasks_FullMethodName, submission(ids, c.rest), &receipt{ids})
 	}
 	c.count(err, n)
 	return err
@@ -156,18 +153,13 @@ func (f *flow) count(err error, n int) {
 	}
 }
 
-func (f *flow) task() *stintv1.Task {
-	t := &stintv1.Task{}
-	f.fillIn(t)
-	return t
-}
-
-// fillIn makes a new task of a message that may have been one already.
-func (f *flow) fillIn(t *stintv1.Task) {
-	t.Id, t.Queue, t.Instruction = newID(), f.Queue, f.text
+// task makes a task of the flow.
+func (f *flow) task(id string) *stintv1.Task {
+	t := &stintv1.Task{Id: id, Queue: f.Queue, Instruction: strings.Repeat("x", f.Instruction)}
 	if f.shape != nil {
 		f.shape(t)
 	}
+	return t
 }
 
 // aim is a number of lives that somebody waits for.

@@ -33,7 +33,7 @@ func (t *target) begin(ctx context.Context, f *flow) (*running, error) {
 		flow: f, target: t, failed: make(chan error, 2), full: make(chan struct{}), ended: make(chan struct{}), cancel: cancel,
 		drop: func() { dropSubmitters(); dropAgents() },
 	}
-	prefix := "bench-" + newID()[:8]
+	prefix := "bench-" + newID().String()[:8]
 	go func() {
 		defer close(r.ended)
 		_ = all(2, func(i int) error {

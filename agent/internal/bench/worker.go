@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -25,21 +27,24 @@ func (f *flow) work(ctx context.Context, conns []*grpc.ClientConn, prefix string
 }
 
 // worker is one agent that runs nothing: a grant is reported as soon as it has arrived. The
-// goroutine of run owns all fields; one other receives and one sends.
+// goroutine of run beats; one other takes what arrives, and one sends.
 type worker struct {
 	*flow
-	id      string
-	held    map[string]bool // leases granted and not acknowledged
-	credit  int64
-	beats   int64
-	welcome func() // called once the coordinator has answered; nil: nothing
-	out     chan *stintv1.SessionRequest
+	id       string
+	welcomed func()             // called once the coordinator has answered; nil: nothing
+	interval chan time.Duration // of heartbeats, as the coordinator asks for it
+	out      chan any           // messages to send
+
+	mu     sync.Mutex          // of what follows, and of the order in which it is told
+	held   map[string]struct{} // leases granted and not acknowledged
+	credit int64
+	beats  int64
 }
 
 func newWorker(f *flow, id string) *worker {
 	return &worker{
-		flow: f, id: id, credit: int64(f.Slots), beats: 1,
-		held: map[string]bool{}, out: make(chan *stintv1.SessionRequest, outgoing),
+		flow: f, id: id, credit: int64(f.Slots), beats: 1, held: map[string]struct{}{},
+		interval: make(chan time.Duration, 1), out: make(chan any, outgoing),
 	}
 }
 
@@ -52,15 +57,14 @@ func (w *worker) run(parent context.Context, conn *grpc.ClientConn) error {
 		return err
 	}
 	w.out <- &stintv1.SessionRequest{
-		Hello:       &stintv1.Hello{AgentId: w.id, InstanceId: newID(), Version: "bench", Slots: int32(w.Slots), Queues: w.queues()},
+		Hello:       &stintv1.Hello{AgentId: w.id, InstanceId: newID().String(), Version: "bench", Slots: int32(w.Slots), Queues: w.queues()},
 		Heartbeat:   &stintv1.Heartbeat{Number: w.beats},
 		CreditTotal: w.credit,
 	}
-	in := make(chan *stintv1.SessionResponse, outgoing)
 	sent, received := make(chan struct{}), make(chan struct{})
 	go func() { defer close(sent); end(w.send(ctx, stream)) }()
-	go func() { defer close(received); end(receive(ctx, stream, in)) }()
-	w.turn(ctx, in)
+	go func() { defer close(received); end(w.receive(ctx, stream)) }()
+	w.beat(ctx)
 	err = context.Cause(ctx)
 	<-sent
 	<-received
@@ -75,11 +79,11 @@ func (w *worker) queues() []string {
 	return []string{w.Queue}
 }
 
-func (w *worker) send(ctx context.Context, stream grpc.BidiStreamingClient[stintv1.SessionRequest, stintv1.SessionResponse]) error {
+func (w *worker) send(ctx context.Context, stream grpc.ClientStream) error {
 	for {
 		select {
 		case m := <-w.out:
-			if err := stream.Send(m); errors.Is(err, io.EOF) {
+			if err := stream.SendMsg(m); errors.Is(err, io.EOF) {
 				<-ctx.Done() // the stream's own error is what the receiver gets
 			} else if err != nil {
 				return err
@@ -90,38 +94,38 @@ func (w *worker) send(ctx context.Context, stream grpc.BidiStreamingClient[stint
 	}
 }
 
-// receive hands on what arrives, so that heartbeats and messages can be taken in turn.
-func receive(ctx context.Context, stream grpc.BidiStreamingClient[stintv1.SessionRequest, stintv1.SessionResponse], in chan<- *stintv1.SessionResponse) error {
+func (w *worker) receive(ctx context.Context, stream grpc.ClientStream) error {
+	var d delivery
 	for {
-		m, err := stream.Recv()
-		if err != nil {
+		if err := stream.RecvMsg(&d); err != nil {
 			return err
 		}
-		select {
-		case in <- m:
-		case <-ctx.Done():
-			return ctx.Err()
+		if interval := d.other.GetWelcome().GetHeartbeatInterval(); interval != nil {
+			select {
+			case w.interval <- interval.AsDuration():
+			default: // there is one welcome
+			}
+			if w.welcomed != nil {
+				w.welcomed()
+			}
 		}
+		w.take(ctx, &d)
 	}
 }
 
-// turn takes messages, and sends heartbeats in the interval that the coordinator asks for.
-func (w *worker) turn(ctx context.Context, in <-chan *stintv1.SessionResponse) {
+// beat sends heartbeats in the interval that the coordinator asks for.
+func (w *worker) beat(ctx context.Context) {
 	beat := time.NewTicker(time.Second)
 	defer beat.Stop()
 	for {
 		select {
-		case m := <-in:
-			if d := m.GetWelcome().GetHeartbeatInterval(); d != nil {
-				beat.Reset(jittered(d.AsDuration()))
-				if w.welcome != nil {
-					w.welcome()
-				}
-			}
-			w.take(ctx, m)
+		case d := <-w.interval:
+			beat.Reset(jittered(d))
 		case <-beat.C:
+			w.mu.Lock()
 			w.beats++
 			w.say(ctx, &stintv1.SessionRequest{Heartbeat: w.heartbeat()})
+			w.mu.Unlock()
 		case <-ctx.Done():
 			return
 		}
@@ -139,7 +143,7 @@ func (w *worker) heartbeat() *stintv1.Heartbeat {
 	return h
 }
 
-func (w *worker) say(ctx context.Context, m *stintv1.SessionRequest) {
+func (w *worker) say(ctx context.Context, m any) {
 	select {
 	case w.out <- m:
 	case <-ctx.Done():
@@ -147,30 +151,32 @@ func (w *worker) say(ctx context.Context, m *stintv1.SessionRequest) {
 }
 
 // take reports what was granted, and counts what was recorded. A report confirms its grant.
-func (w *worker) take(ctx context.Context, m *stintv1.SessionResponse) {
-	w.acknowledged(m.GetReportAcks())
-	grants := m.GetGrants()
-	for len(grants) > 0 {
-		n := len(grants)
-		if w.Portion > 0 {
-			n = min(n, w.Portion)
-		}
-		w.report(ctx, grants[:n])
-		grants = grants[n:]
+func (w *worker) take(ctx context.Context, d *delivery) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.acknowledged(d.acks)
+	portion := len(d.grants)
+	if w.Portion > 0 {
+		portion = w.Portion
+	}
+	for grants := range slices.Chunk(d.grants, max(portion, 1)) {
+		w.reporting(ctx, grants)
 	}
 }
 
-func (w *worker) acknowledged(acks []*stintv1.ReportAck) {
+// acknowledged counts a life for each lease that is held and was recorded.
+func (w *worker) acknowledged(acks []ack) {
 	lives := 0
 	for _, a := range acks {
-		delete(w.held, a.GetLeaseId())
-		if a.GetOutcome() != stintv1.ReportOutcome_REPORT_OUTCOME_RECORDED {
+		before := len(w.held)
+		delete(w.held, string(a.lease))
+		if len(w.held) == before || a.outcome != stintv1.ReportOutcome_REPORT_OUTCOME_RECORDED {
 			w.refused.Add(1)
 			continue
 		}
 		lives++
 		if w.onAck != nil {
-			w.onAck(a.GetLeaseId())
+			w.onAck(string(a.lease))
 		}
 	}
 	if lives > 0 {
@@ -178,16 +184,14 @@ func (w *worker) acknowledged(acks []*stintv1.ReportAck) {
 	}
 }
 
-func (w *worker) report(ctx context.Context, grants []*stintv1.Lease) {
-	array, reports := make([]stintv1.Report, len(grants)), make([]*stintv1.Report, len(grants))
-	for i, g := range grants {
-		w.held[g.GetLeaseId()] = true
+func (w *worker) reporting(ctx context.Context, grants []grant) {
+	for _, g := range grants {
+		lease := string(g.lease)
+		w.held[lease] = struct{}{}
 		if w.onGrant != nil {
-			w.onGrant(g)
+			w.onGrant(lease, string(g.task))
 		}
-		array[i].LeaseId, array[i].Result = g.GetLeaseId(), w.result
-		reports[i] = &array[i]
 	}
 	w.credit += int64(len(grants))
-	w.say(ctx, &stintv1.SessionRequest{Reports: reports, CreditTotal: w.credit})
+	w.say(ctx, reporting(w.credit, grants, w.report))
 }
