@@ -21,8 +21,12 @@ func lean() []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(codec{encoding.GetCodecV2(proto.Name)})),
 		experimental.WithBufferPool(pool),
+		grpc.WithStaticStreamWindowSize(window), grpc.WithStaticConnWindowSize(window),
 	}
 }
+
+// window is fixed, as an agent has it.
+const window = 4 << 20
 
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	if m, ok := v.(encoded); ok {

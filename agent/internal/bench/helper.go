@@ -71,10 +71,8 @@ func Sit(ctx context.Context, coordinator, prefix string, n int, in io.Reader, o
 			return nil
 		}
 		const buffer = 4 << 10 // heartbeats are small, and many connections share this process
-		const window = 4 << 20 // fixed, as an agent has it
 		conn, err := grpc.NewClient(coordinator, append(lean(), grpc.WithTransportCredentials(insecure.NewCredentials()),
-			grpc.WithReadBufferSize(buffer), grpc.WithWriteBufferSize(buffer),
-			grpc.WithStaticStreamWindowSize(window), grpc.WithStaticConnWindowSize(window))...)
+			grpc.WithReadBufferSize(buffer), grpc.WithWriteBufferSize(buffer))...)
 		if err != nil {
 			return fmt.Errorf("bench: session %d: %w", i, err)
 		}
