@@ -27,11 +27,20 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "echo":
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-		if err := Echo(ctx, os.Stdin, os.Stdout); err != nil {
-			stop()
+		err := Echo(ctx, os.Stdin, os.Stdout)
+		stop()
+		if err != nil {
 			os.Exit(1)
 		}
-		os.Exit(0) // with the signal still caught: it may come after the end of the input
+	case "told":
+		told := make(chan os.Signal, 1)
+		signal.Notify(told, syscall.SIGTERM)
+		_, _ = os.Stdout.WriteString("sitting 5\n")
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			os.Exit(4) // its input ended
+		}()
+		<-told
 	case "fail":
 		_, _ = os.Stderr.WriteString("the port is taken\n")
 		os.Exit(3)

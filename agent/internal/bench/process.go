@@ -110,9 +110,9 @@ func (p *process) read(out io.Reader, ready func(string) (string, bool), found c
 	}
 }
 
-// end tells it to end and waits; what takes too long is killed.
+// end tells it to end and waits; what takes too long is killed. Its input stays open: a helper that
+// is about to end because of that no longer catches the signal, and would die of it.
 func (p *process) end() error {
-	_ = p.stdin.Close()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		p.kill() // a system without that signal, or it has ended already
 		return nil

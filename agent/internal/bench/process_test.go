@@ -33,6 +33,19 @@ func TestLaunch(t *testing.T) {
 	}
 }
 
+// A program is told to end by the signal alone: its input ends only with the bench.
+func TestEnd(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	t.Setenv(helperVariable, "told")
+	p, _, err := launch(t.Context(), saying(sitting), os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.end(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A program that ends before it is ready is an error with its last words; so is none at all.
 func TestLaunchFails(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
