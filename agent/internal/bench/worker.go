@@ -35,15 +35,15 @@ type worker struct {
 	interval chan time.Duration // of heartbeats, as the coordinator asks for it
 	out      chan any           // messages to send
 
-	mu     sync.Mutex          // of what follows, and of the order in which it is told
-	held   map[string]struct{} // leases granted and not acknowledged
+	mu     sync.Mutex // of what follows, and of the order in which it is told
+	held   leases     // granted and not acknowledged
 	credit int64
 	beats  int64
 }
 
 func newWorker(f *flow, id string) *worker {
 	return &worker{
-		flow: f, id: id, credit: int64(f.Slots), beats: 1, held: map[string]struct{}{},
+		flow: f, id: id, credit: int64(f.Slots), beats: 1,
 		interval: make(chan time.Duration, 1), out: make(chan any, outgoing),
 	}
 }
@@ -137,7 +137,7 @@ func jittered(d time.Duration) time.Duration { return d - rand.N(d/5+1) }
 
 func (w *worker) heartbeat() *stintv1.Heartbeat {
 	h := &stintv1.Heartbeat{Number: w.beats}
-	for id := range w.held {
+	for _, id := range w.held.held() {
 		h.Leases = append(h.Leases, &stintv1.LeaseProgress{LeaseId: id})
 	}
 	return h
@@ -168,9 +168,7 @@ func (w *worker) take(ctx context.Context, d *delivery) {
 func (w *worker) acknowledged(acks []ack) {
 	lives := 0
 	for _, a := range acks {
-		before := len(w.held)
-		delete(w.held, string(a.lease))
-		if len(w.held) == before || a.outcome != stintv1.ReportOutcome_REPORT_OUTCOME_RECORDED {
+		if !w.held.remove(a.lease) || a.outcome != stintv1.ReportOutcome_REPORT_OUTCOME_RECORDED {
 			w.refused.Add(1)
 			continue
 		}
@@ -185,11 +183,10 @@ func (w *worker) acknowledged(acks []ack) {
 }
 
 func (w *worker) reporting(ctx context.Context, grants []grant) {
-	for _, g := range grants {
-		lease := string(g.lease)
-		w.held[lease] = struct{}{}
+	w.held.add(grants)
+	for i := range grants {
 		if w.onGrant != nil {
-			w.onGrant(lease, string(g.task))
+			w.onGrant(string(grants[i].lease), string(grants[i].task))
 		}
 	}
 	w.credit += int64(len(grants))
