@@ -115,7 +115,7 @@ type loaded struct {
 	sized
 	Queue      string `placeholder:"NAME" help:"Queue of the tasks (default, or bench where other tasks wait beside them)."`
 	Submitters int    `default:"4" placeholder:"NUMBER" help:"Connections that submit (${default})."`
-	Callers    int    `default:"2" placeholder:"NUMBER" help:"Calls under way on each (${default})."`
+	Callers    int    `default:"4" placeholder:"NUMBER" help:"Calls under way on each (${default})."`
 	Batch      int    `default:"128" placeholder:"NUMBER" help:"Tasks a call, 1 to 1000 (${default})."`
 	Unary      bool   `help:"Submit each task by a SubmitTask of its own (off)."`
 	Agents     int    `default:"4" placeholder:"NUMBER" help:"Sessions, each on a connection of its own (${default})."`

@@ -58,7 +58,7 @@ func Full() Sizes {
 // Usual is the load of the table: batches of 128 from four submitters to four agents.
 func Usual() Load {
 	return Load{
-		Submitters: 4, Callers: 2, Batch: 128, Agents: 4, Slots: 1000,
+		Submitters: 4, Callers: 4, Batch: 128, Agents: 4, Slots: 1000,
 		Instruction: 256, Result: 64, Backlog: 10_000,
 	}
 }
