@@ -14,8 +14,8 @@
 //   - The bench agents run nothing and keep no outbox: what is measured is the coordinator and
 //     the contract, and the clients take as little of the machine's time as they can. The overhead
 //     mode alone runs the real agent, with its outbox.
-//   - What the clients send and receive is checked as any client would: an answer names the tasks
-//     of its submit, an ack a lease that is held.
+//   - What the clients receive is checked: an answer names the tasks of its submit, an ack a lease
+//     that is held.
 //   - A flow ends in order: nothing is submitted any more, then everything submitted is
 //     recorded, then the agents leave. So counts can be held against the coordinator's.
 //   - What can't be known is left out, never estimated: CPU, memory and disk of a coordinator

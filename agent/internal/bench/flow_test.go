@@ -161,3 +161,30 @@ func TestEachKeepsTheRate(t *testing.T) {
 		}
 	})
 }
+
+// Ids are of letters that may stand in one, all of them at every place, and never the same.
+func TestNewID(t *testing.T) {
+	seen := map[id]bool{}
+	var letters [26]map[byte]bool
+	for range 2000 {
+		made := newID()
+		if seen[made] {
+			t.Fatalf("%s came twice", made)
+		}
+		seen[made] = true
+		for i, c := range made {
+			if letters[i] == nil {
+				letters[i] = map[byte]bool{}
+			}
+			letters[i][c] = true
+			if !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", rune(c)) {
+				t.Fatalf("%s has %q", made, c)
+			}
+		}
+	}
+	for i, l := range letters {
+		if len(l) != 32 {
+			t.Errorf("place %d has seen %d letters", i, len(l))
+		}
+	}
+}

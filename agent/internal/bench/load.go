@@ -73,17 +73,15 @@ func newFlow(l Load) *flow {
 
 // newID makes a random id of 26 characters, as ULIDs are long, but without their order: the
 // hardest case for an index. They have 130 random bits.
-func newID() id {
+func newID() (made id) {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-	var made id
-	var bits uint64
-	for i := range made {
-		if i%12 == 0 {
-			bits = rand.Uint64()
-		}
-		made[i] = letters[bits%32]
-		bits /= 32
+	a, b, c := rand.Uint64(), rand.Uint64(), rand.Uint32()
+	for i := range 12 {
+		made[i], made[i+12] = letters[a%32], letters[b%32]
+		a /= 32
+		b /= 32
 	}
+	made[24], made[25] = letters[c%32], letters[c/32%32]
 	return made
 }
 

@@ -105,7 +105,10 @@ func (f *fields) next() bool {
 	if len(f.rest) == 0 {
 		return false
 	}
-	name, kind, n := protowire.ConsumeTag(f.rest)
+	name, kind, n := protowire.Number(f.rest[0]>>3), protowire.Type(f.rest[0]&7), 1
+	if name == 0 || name > 15 { // not of one byte
+		name, kind, n = protowire.ConsumeTag(f.rest)
+	}
 	if n < 0 {
 		f.bad = true
 		return false
