@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/encoding"
 	library "google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -106,21 +107,23 @@ func TestDeliveryIsRead(t *testing.T) {
 	more.Welcome = &stintv1.Welcome{HeartbeatInterval: durationpb.New(5e9)}
 	odd := proto.CloneOf(flow)
 	odd.Grants[0].LeaseId, odd.ReportAcks[1].LeaseId = "", ""
+	// A field of another type than the contract's is none.
+	twice := protowire.AppendVarint(protowire.AppendTag(encode(flow.ReportAcks[0]), ackLease, protowire.VarintType), 7)
+	mistyped := append(appendHead(encode(flow), responseAcks, len(twice)), twice...)
 	var d delivery
-	for _, m := range []*stintv1.SessionResponse{flow, {}, more, odd, flow} {
-		whole := encode(m)
+	for m, whole := range [][]byte{encode(flow), nil, encode(more), encode(odd), mistyped, encode(flow)} {
 		for size := range len(whole) + 1 {
 			var library stintv1.SessionResponse
 			var want delivery
 			failed := proto.Unmarshal(whole[:size], &library)
 			if err := flowCodec.Unmarshal(inParts(whole[:size]), &d); (err == nil) != (failed == nil) {
-				t.Fatalf("%v, cut to %d bytes: got %v, the library %v", m, size, err, failed)
+				t.Fatalf("message %d, cut to %d bytes: got %v, the library %v", m, size, err, failed)
 			}
 			if want.set(&library); failed == nil && !slices.Equal(read(&d), read(&want)) {
-				t.Errorf("%v, cut to %d bytes: got %v, want %v", m, size, read(&d), read(&want))
+				t.Errorf("message %d, cut to %d bytes: got %v, want %v", m, size, read(&d), read(&want))
 			}
 			if got := d.other.GetWelcome(); failed == nil && !proto.Equal(got, library.GetWelcome()) {
-				t.Errorf("%v, cut to %d bytes: welcome is %v", m, size, got)
+				t.Errorf("message %d, cut to %d bytes: welcome is %v", m, size, got)
 			}
 		}
 	}
@@ -160,8 +163,10 @@ func TestBuffers(t *testing.T) {
 		}
 		*b = append(*b, "it has grown"...)
 		p.Put(b)
-		if again := p.Get(n); len(*again) != n {
-			t.Errorf("asked for %d bytes again, got %d", n, len(*again))
+		for _, more := range []int{n, 2 * n} {
+			if again := p.Get(more); len(*again) != more {
+				t.Errorf("asked for %d bytes after %d, got %d", more, n, len(*again))
+			}
 		}
 	}
 }
