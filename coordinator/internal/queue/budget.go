@@ -78,8 +78,11 @@ func (m *Machine) fits(ln *lane) bool {
 // checkBudgets refuses new tasks that could never be granted: they would hold their queue.
 func (m *Machine) checkBudgets(tasks []Spec, existed []bool) error {
 	for i := range tasks {
+		if existed[i] || tasks[i].MaxCost == 0 {
+			continue
+		}
 		l := m.lineByName[tasks[i].Queue]
-		if l == nil || existed[i] || !l.settings.Budget.Set || tasks[i].MaxCost <= l.settings.Budget.Limit {
+		if l == nil || !l.settings.Budget.Set || tasks[i].MaxCost <= l.settings.Budget.Limit {
 			continue
 		}
 		return &Error{

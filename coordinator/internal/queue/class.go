@@ -28,11 +28,7 @@ type classKey struct {
 
 // takeLane gives the lane of a queue, requirements and a fairness key, with one more task in it.
 func (m *Machine) takeLane(f *fairKey, requires []Requirement) uint32 {
-	key := classKey{f.line, requirementKey(requires)}
-	c, ok := m.classByKey[key]
-	if !ok {
-		c = m.newClass(key, requires)
-	}
+	c := m.takeClass(f.line, requires)
 	c.tasks++
 	ln := &c.plain
 	if f != f.line.plain {
@@ -43,6 +39,21 @@ func (m *Machine) takeLane(f *fairKey, requires []Requirement) uint32 {
 	}
 	ln.tasks++
 	return ln.number
+}
+
+// takeClass gives the class of a queue and requirements. The one asked for last is looked at
+// first: what a call submits is often alike.
+func (m *Machine) takeClass(l *line, requires []Requirement) *class {
+	if c := l.last; c != nil && slices.EqualFunc(c.requires, requires, Requirement.equal) {
+		return c
+	}
+	key := classKey{l, requirementKey(requires)}
+	c, ok := m.classByKey[key]
+	if !ok {
+		c = m.newClass(key, requires)
+	}
+	l.last = c
+	return c
 }
 
 func (m *Machine) newClass(key classKey, requires []Requirement) *class {
@@ -75,6 +86,9 @@ func (m *Machine) dropLane(n uint32) {
 	}
 	l := c.line
 	l.classes = without(l.classes, c)
+	if l.last == c {
+		l.last = nil
+	}
 	for _, p := range m.profiles {
 		p.forget(c)
 	}

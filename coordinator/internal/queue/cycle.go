@@ -8,6 +8,9 @@ import (
 // checkParents refuses dependencies that do not exist, and cycles. Tasks that exist cannot
 // depend on new ones, so a cycle lies within the batch.
 func (m *Machine) checkParents(tasks []Spec, existed []bool, lk *Lookup) error {
+	if !anyDepends(tasks, existed) {
+		return nil
+	}
 	at := make(map[string]int, len(tasks))
 	for i := range tasks {
 		at[tasks[i].ID] = i
@@ -36,6 +39,15 @@ func (m *Machine) checkParents(tasks []Spec, existed []bool, lk *Lookup) error {
 		}
 	}
 	return nil
+}
+
+func anyDepends(tasks []Spec, existed []bool) bool {
+	for i := range tasks {
+		if !existed[i] && len(tasks[i].DependsOn) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func dependencyNotFound(ids []string) error {

@@ -1,10 +1,12 @@
 package queue
 
-// intern gives equal values one number from 1 and counts who uses it.
+// intern gives equal values one number from 1 and counts who uses it. The one taken last is kept
+// though nobody uses it: the next is often the same, and is then found without a hash.
 type intern[K comparable] struct {
 	byKey map[K]uint32
 	items []interned[K]
 	free  []uint32
+	last  uint32 // 0: none
 }
 
 type interned[K comparable] struct {
@@ -13,14 +15,26 @@ type interned[K comparable] struct {
 }
 
 func (t *intern[K]) take(k K) uint32 {
+	if t.last == 0 || t.items[t.last].key != k {
+		t.turnTo(k)
+	}
+	t.items[t.last].uses++
+	return t.last
+}
+
+// turnTo makes a value the last one.
+func (t *intern[K]) turnTo(k K) {
 	n, ok := t.byKey[k]
 	if !ok {
 		n = t.slot()
 		t.items[n] = interned[K]{key: k}
 		t.byKey[k] = n
 	}
-	t.items[n].uses++
-	return n
+	was := t.last
+	t.last = n
+	if was != 0 && t.items[was].uses == 0 {
+		t.remove(was)
+	}
 }
 
 func (t *intern[K]) slot() uint32 {
@@ -39,11 +53,13 @@ func (t *intern[K]) slot() uint32 {
 func (t *intern[K]) at(n uint32) *K { return &t.items[n].key }
 
 func (t *intern[K]) drop(n uint32) {
-	it := &t.items[n]
-	if it.uses--; it.uses > 0 {
-		return
+	if t.items[n].uses--; t.items[n].uses == 0 && n != t.last {
+		t.remove(n)
 	}
-	delete(t.byKey, it.key)
-	*it = interned[K]{}
+}
+
+func (t *intern[K]) remove(n uint32) {
+	delete(t.byKey, t.items[n].key)
+	t.items[n] = interned[K]{}
 	t.free = append(t.free, n)
 }

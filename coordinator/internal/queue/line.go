@@ -14,6 +14,7 @@ type line struct {
 	settings Settings // Weight is 1 or more
 	version  uint64
 	classes  []*class // of its live tasks
+	last     *class   // of them, the one asked for last; nil: it is gone
 
 	plain *fairKey // of tasks without a fairness key
 	fairs int      // fairness keys besides

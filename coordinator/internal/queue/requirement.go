@@ -40,9 +40,11 @@ func Canonical(rs []Requirement) []Requirement {
 		}
 		return slices.Compare(a.Values, b.Values)
 	})
-	return slices.CompactFunc(rs, func(a, b Requirement) bool {
-		return a.Key == b.Key && a.Op == b.Op && slices.Equal(a.Values, b.Values)
-	})
+	return slices.CompactFunc(rs, Requirement.equal)
+}
+
+func (r Requirement) equal(x Requirement) bool {
+	return r.Key == x.Key && r.Op == x.Op && slices.Equal(r.Values, x.Values)
 }
 
 // String is the requirement as a submitter writes it.

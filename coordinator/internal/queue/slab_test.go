@@ -49,7 +49,8 @@ func TestSlabCrossesChunks(t *testing.T) {
 	}
 }
 
-// Interned values have one number while somebody uses them, and none after.
+// Interned values have one number while somebody uses them, and none after, but for the one taken
+// last: that goes with the next.
 func TestInternCountsUses(t *testing.T) {
 	var in intern[string]
 	a, b := in.take("a"), in.take("b")
@@ -60,12 +61,22 @@ func TestInternCountsUses(t *testing.T) {
 	if in.take("a") != a {
 		t.Fatal("a was forgotten while in use")
 	}
-	in.drop(a)
-	in.drop(a)
-	if c := in.take("c"); c != a || *in.at(c) != "c" {
-		t.Fatalf("the number of a was not reused: %d", c)
+	in.drop(b)
+	if c := in.take("c"); c != b || *in.at(c) != "c" {
+		t.Fatalf("the number of b was not reused: %d", c)
 	}
-	if again := in.take("a"); again == a || *in.at(again) != "a" {
-		t.Fatalf("a came back as %d", again)
+	in.drop(a)
+	in.drop(a)
+	if d := in.take("d"); d != a || *in.at(d) != "d" {
+		t.Fatalf("the number of a was not reused: %d", d)
+	}
+	in.drop(a)
+	if again := in.take("d"); again != a || *in.at(again) != "d" {
+		t.Fatalf("d, taken last, was forgotten: %d", again)
+	}
+	in.drop(a)
+	in.take("c")
+	if again := in.take("a"); again != a || *in.at(again) != "a" || len(in.byKey) != 2 {
+		t.Fatalf("d was kept: a came back as %d among %d", again, len(in.byKey))
 	}
 }

@@ -146,6 +146,9 @@ func (m *Machine) checkRoom(tasks []Spec, existed []bool, fresh int) error {
 			Detail: fmt.Sprintf("%d tasks are not terminal and at most %d may be (--max-live-tasks); repeat when some have ended", m.live, m.cfg.MaxLive),
 		}
 	}
+	if len(m.lines)-1+fresh <= MaxQueues && len(m.labelSets)+fresh <= MaxLabelSets {
+		return nil // even if each brought its own
+	}
 	queues, sets := map[string]bool{}, map[string]bool{}
 	for i := range tasks {
 		if _, ok := m.lineByName[tasks[i].Queue]; !ok && !existed[i] {
