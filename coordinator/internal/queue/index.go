@@ -1,5 +1,7 @@
 package queue
 
+import "slices"
+
 // indexShards splits an index so that growing one part stalls the loop for microseconds.
 const indexShards = 256
 
@@ -17,29 +19,45 @@ func (x *index) shard(hash uint64) *shard { return &x.shards[hash>>56] }
 
 // find gives the handle with this hash that is says yes to, or 0.
 func (x *index) find(hash uint64, is func(uint32) bool) uint32 {
-	s := x.shard(hash)
+	return x.shard(hash).find(uint32(hash), is)
+}
+
+func (s *shard) find(hash uint32, is func(uint32) bool) uint32 {
 	if s.used == 0 {
 		return 0
 	}
 	mask := uint32(len(s.slots) - 1)
-	for i := uint32(hash) & mask; ; i = (i + 1) & mask {
+	for i := hash & mask; ; i = (i + 1) & mask {
 		e := s.slots[i]
 		if e.handle == 0 {
 			return 0
 		}
-		if e.hash == uint32(hash) && is(e.handle) {
+		if e.hash == hash && is(e.handle) {
 			return e.handle
 		}
 	}
 }
 
 func (x *index) insert(hash uint64, h uint32) {
-	s := x.shard(hash)
+	x.shard(hash).insert(indexSlot{uint32(hash), h})
+}
+
+func (s *shard) insert(e indexSlot) {
 	if 4*(s.used+1) > 3*len(s.slots) {
 		s.grow()
 	}
-	s.place(indexSlot{uint32(hash), h})
+	s.place(e)
 	s.used++
+}
+
+// empty takes all out and makes room for n.
+func (s *shard) empty(n int) {
+	size := 8
+	for size < 2*n {
+		size *= 2
+	}
+	s.slots, s.used = slices.Grow(s.slots[:0], size)[:size], 0
+	clear(s.slots)
 }
 
 func (s *shard) place(e indexSlot) {

@@ -38,6 +38,8 @@ type Machine struct {
 
 	tasks      tasks
 	terms      intern[terms]
+	hashes     []uint64 // of the ids of the call that is taken
+	seen       shard    // of them, to find an id that stands twice
 	edges      slab[edge]
 	kids       map[Serial]kids
 	leases     slab[lease]

@@ -45,14 +45,15 @@ func (m *Machine) submit(c *Submit) {
 // must be asked again.
 func (m *Machine) repeats(tasks []Spec, generated []bool, lk *Lookup) (existed []bool, ok bool, err error) {
 	existed = make([]bool, len(tasks))
+	m.hashIDs(tasks)
 	if len(tasks) > 1 {
-		if twice := repeated(tasks); len(twice) > 0 {
+		if twice := m.repeated(tasks); len(twice) > 0 {
 			return nil, true, &Error{Reason: TaskIDRepeated, Names: twice, Detail: "an id may stand in a call only once"}
 		}
 	}
 	var conflicts []string
 	for i := range tasks {
-		digest, found, again := m.digestOf(tasks[i].ID, i < len(generated) && generated[i], lk)
+		digest, found, again := m.digestOf(tasks[i].ID, m.hashes[i], i < len(generated) && generated[i], lk)
 		if again {
 			return nil, false, nil
 		}
@@ -69,21 +70,31 @@ func (m *Machine) repeats(tasks []Spec, generated []bool, lk *Lookup) (existed [
 	return existed, true, nil
 }
 
-func repeated(tasks []Spec) []string {
-	seen := make(map[string]bool, len(tasks))
-	var twice []string
+// hashIDs takes the hashes of a call's ids, once for all that is done with them.
+func (m *Machine) hashIDs(tasks []Spec) {
+	m.hashes = m.hashes[:0]
 	for i := range tasks {
-		if seen[tasks[i].ID] && !slices.Contains(twice, tasks[i].ID) {
-			twice = append(twice, tasks[i].ID)
+		m.hashes = append(m.hashes, m.tasks.hash(tasks[i].ID))
+	}
+}
+
+func (m *Machine) repeated(tasks []Spec) []string {
+	m.seen.empty(len(tasks))
+	var twice []string
+	for i, hash := range m.hashes {
+		id := tasks[i].ID
+		if m.seen.find(uint32(hash), func(n uint32) bool { return tasks[n-1].ID == id }) == 0 {
+			m.seen.insert(indexSlot{uint32(hash), uint32(i + 1)})
+		} else if !slices.Contains(twice, id) {
+			twice = append(twice, id)
 		}
-		seen[tasks[i].ID] = true
 	}
 	return twice
 }
 
 // digestOf finds the content that an id stands for. again: it was pruned in this very batch.
-func (m *Machine) digestOf(id string, generated bool, lk *Lookup) (d Digest, found, again bool) {
-	if _, t := m.tasks.find(id); t != nil {
+func (m *Machine) digestOf(id string, hash uint64, generated bool, lk *Lookup) (d Digest, found, again bool) {
+	if _, t := m.tasks.findHashed(id, hash); t != nil {
 		return t.digest, true, false
 	}
 	if generated {
@@ -175,7 +186,7 @@ func (m *Machine) makeAll(tasks []Spec, existed []bool, lk *Lookup) []uint32 {
 	made := make([]uint32, 0, len(tasks))
 	for i := range tasks {
 		if !existed[i] {
-			made = append(made, m.create(&tasks[i]))
+			made = append(made, m.create(&tasks[i], m.hashes[i]))
 		}
 	}
 	if len(made) > 1 {
@@ -198,10 +209,10 @@ func (m *Machine) makeAll(tasks []Spec, existed []bool, lk *Lookup) []uint32 {
 }
 
 // create enters a new task into memory, without state; it sets the spec's serial.
-func (m *Machine) create(s *Spec) uint32 {
+func (m *Machine) create(s *Spec, hash uint64) uint32 {
 	s.Serial = m.head.NextSerial
 	m.head.NextSerial++
-	h, t := m.tasks.add(s.ID, s.Serial)
+	h, t := m.tasks.addHashed(s.ID, hash, s.Serial)
 	t.digest, t.create, t.run = s.Digest, m.now, 1
 	t.notBefore, t.expire = s.NotBefore, s.ExpireTime
 	m.fill(t, s)

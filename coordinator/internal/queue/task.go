@@ -78,8 +78,13 @@ type tasks struct {
 	bySerial index
 }
 
-func (ts *tasks) find(id string) (uint32, *task) {
-	h := ts.byID.find(maphash.String(ts.seed, id), func(h uint32) bool {
+// hash places an id in the index.
+func (ts *tasks) hash(id string) uint64 { return maphash.String(ts.seed, id) }
+
+func (ts *tasks) find(id string) (uint32, *task) { return ts.findHashed(id, ts.hash(id)) }
+
+func (ts *tasks) findHashed(id string, hash uint64) (uint32, *task) {
+	h := ts.byID.find(hash, func(h uint32) bool {
 		return ts.names.peek(ts.at(h).name) == id
 	})
 	if h == 0 {
@@ -96,17 +101,19 @@ func (ts *tasks) findSerial(s Serial) (uint32, *task) {
 	return h, ts.at(h)
 }
 
-func (ts *tasks) add(id string, s Serial) (uint32, *task) {
+func (ts *tasks) add(id string, s Serial) (uint32, *task) { return ts.addHashed(id, ts.hash(id), s) }
+
+func (ts *tasks) addHashed(id string, hash uint64, s Serial) (uint32, *task) {
 	h, t := ts.take()
 	t.serial, t.name = s, ts.names.put(id)
-	ts.byID.insert(maphash.String(ts.seed, id), h)
+	ts.byID.insert(hash, h)
 	ts.bySerial.insert(mix(uint64(s)), h)
 	return h, t
 }
 
 func (ts *tasks) remove(h uint32) {
 	t := ts.at(h)
-	ts.byID.remove(maphash.String(ts.seed, ts.names.peek(t.name)), h)
+	ts.byID.remove(ts.hash(ts.names.peek(t.name)), h)
 	ts.bySerial.remove(mix(uint64(t.serial)), h)
 	ts.names.drop(t.name)
 	ts.put(h)
