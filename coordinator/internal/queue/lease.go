@@ -68,16 +68,15 @@ func (m *Machine) lease(h uint32, t *task, a *agent) (uint32, *lease) {
 		batch: m.number(), start: m.now, agent: a, reserved: m.terms.at(t.terms).maxCost,
 	}
 	t.lease = n
-	m.unreleased = append(m.unreleased, unreleased{l.batch, n})
+	m.unreleased.push(unreleased{l.batch, n})
 	return n, l
 }
 
 // startClocks starts the clocks of leases whose batch has been released: not before, since
 // until then nobody can know of them (L6).
 func (m *Machine) startClocks(released uint64) {
-	for len(m.unreleased) > 0 && m.unreleased[0].batch <= released {
-		u := m.unreleased[0]
-		m.unreleased = m.unreleased[1:]
+	for m.unreleased.len() > 0 && m.unreleased.first().batch <= released {
+		u := m.unreleased.pop()
 		if l := m.leases.at(u.lease); l.live && l.batch == u.batch && l.deadline == 0 {
 			m.startClock(u.lease, l)
 		}
@@ -198,7 +197,7 @@ func (m *Machine) storeAttempt(s Serial, a Attempt) {
 		b.Attempts[i].Attempt = a
 	} else {
 		b.Attempts = append(b.Attempts, AttemptRecord{s, a})
-		m.pasts = append(m.pasts, pastKey{m.number(), key})
+		m.pasts.push(pastKey{m.number(), key})
 	}
 	m.past[key] = pastAttempt{m.number(), a}
 }

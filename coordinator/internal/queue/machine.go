@@ -69,11 +69,11 @@ type Machine struct {
 	profiles     []*profile
 	profileByKey map[string]*profile
 
-	scheduled  heap         // SCHEDULED, by ready time
-	expiring   heap         // not terminal, by expire_time
-	leaseTimes heap         // leases whose clock runs, by deadline
-	silences   heap         // sessions, by when they count as silent
-	unreleased []unreleased // in order of batch
+	scheduled  heap             // SCHEDULED, by ready time
+	expiring   heap             // not terminal, by expire_time
+	leaseTimes heap             // leases whose clock runs, by deadline
+	silences   heap             // sessions, by when they count as silent
+	unreleased fifo[unreleased] // in order of batch
 
 	rateTimes   heap // queues that wait for their rate, by elapsed time
 	periodTimes heap // queues that wait for a period of their budget, by its start
@@ -84,11 +84,11 @@ type Machine struct {
 	idle    []*profile // profiles with takers
 
 	cascade []settling // parents whose dependents are to be settled
-	stubs   []stub     // tasks that became terminal, until every look-up has seen it
+	stubs   fifo[stub] // tasks that became terminal, until every look-up has seen it
 	past    map[AttemptKey]pastAttempt
-	pasts   []pastKey
+	pasts   fifo[pastKey]
 	gone    map[Serial]uint64 // pruned, and in which batch
-	goners  []gonerSerial
+	goners  fifo[gonerSerial]
 
 	live       int
 	batch      *Batch
@@ -192,27 +192,24 @@ func (m *Machine) advance(in Input) {
 
 // clocks tells whether any lease, session or wait is being timed.
 func (m *Machine) clocks() bool {
-	return m.leaseTimes.live > 0 || m.streams > 0 || len(m.waiters) > 0 || len(m.unreleased) > 0
+	return m.leaseTimes.live > 0 || m.streams > 0 || len(m.waiters) > 0 || m.unreleased.len() > 0
 }
 
 // forgetEnded drops what ended in batches that every look-up under way has seen.
 func (m *Machine) forgetEnded(settled uint64) {
-	for len(m.stubs) > 0 && m.stubs[0].batch <= settled {
-		s := m.stubs[0]
-		m.stubs = m.stubs[1:]
+	for m.stubs.len() > 0 && m.stubs.first().batch <= settled {
+		s := m.stubs.pop()
 		if t := m.tasks.at(s.handle); t.serial == s.serial && t.ended == s.batch {
 			m.removeStub(s.handle, t)
 		}
 	}
-	for len(m.pasts) > 0 && m.pasts[0].batch <= settled {
-		if p := m.pasts[0]; m.past[p.key].batch == p.batch { // else it was written again
+	for m.pasts.len() > 0 && m.pasts.first().batch <= settled {
+		if p := m.pasts.pop(); m.past[p.key].batch == p.batch { // else it was written again
 			delete(m.past, p.key)
 		}
-		m.pasts = m.pasts[1:]
 	}
-	for len(m.goners) > 0 && m.goners[0].batch <= settled {
-		delete(m.gone, m.goners[0].serial)
-		m.goners = m.goners[1:]
+	for m.goners.len() > 0 && m.goners.first().batch <= settled {
+		delete(m.gone, m.goners.pop().serial)
 	}
 }
 

@@ -35,7 +35,7 @@ func (m *Machine) offer(t *taker) {
 	}
 	t.queued = true
 	p := t.profile
-	p.takers = append(p.takers, t)
+	p.takers.push(t)
 	if !p.wanting {
 		p.wanting = true
 		m.wanting = append(m.wanting, p)
@@ -48,12 +48,11 @@ func (m *Machine) offer(t *taker) {
 
 // next gives the profile's first taker that still wants work.
 func (m *Machine) next(p *profile) *taker {
-	for len(p.takers) > 0 {
-		if t := p.takers[0]; m.wants(t) {
+	for p.takers.len() > 0 {
+		if t := *p.takers.first(); m.wants(t) {
 			return t
 		}
-		p.takers[0].queued = false
-		p.takers = p.takers[1:]
+		p.takers.pop().queued = false
 	}
 	return nil
 }
@@ -142,8 +141,9 @@ func (m *Machine) grantTo(p *profile, tk *taker, ln *lane) {
 	m.charge(ln, t, l)
 	m.emit(t, Event{Kind: EventGranted, Attempt: l.attempt, Agent: l.agent.id})
 	*g = append(*g, Granted{Lease: l.ref(), ID: m.tasks.names.get(t.name), Run: t.run, Left: l.length, Live: t.status()})
-	if p.takers = p.takers[1:]; m.wants(tk) {
-		p.takers = append(p.takers, tk)
+	p.takers.pop()
+	if m.wants(tk) {
+		p.takers.push(tk)
 	} else {
 		tk.queued = false
 	}

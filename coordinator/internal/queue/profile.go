@@ -11,7 +11,7 @@ type profile struct {
 	labels  map[string]string
 	queues  map[string]bool // empty: all
 	reach   []reach         // by queue, in order of their numbers
-	takers  []*taker        // in turn; stale ones are skipped
+	takers  fifo[*taker]    // in turn; stale ones are skipped
 	users   int
 	wanting bool // in Machine.wanting
 	idle    bool // in Machine.idle

@@ -21,7 +21,7 @@ func (m *Machine) prune(c *Prune) {
 		}
 		b.Prune = append(b.Prune, Pruned{Serial: s, ID: k.Spec.ID, Spilled: k.Status.MayHaveAttempts()})
 		m.gone[s] = m.number()
-		m.goners = append(m.goners, gonerSerial{m.number(), s})
+		m.goners.push(gonerSerial{m.number(), s})
 		l := m.touchLine(m.line(k.Spec.Queue))
 		l.counts.States[k.Status.State]--
 		l.counts.Pruned++

@@ -110,7 +110,7 @@ func (m *Machine) finish(h uint32, t *task, to State, f Failure, final Attempt, 
 	m.out.Ended = append(m.out.Ended, b.Terminal[len(b.Terminal)-1].ID)
 	m.detach(t)
 	m.settle(t.serial, to)
-	m.stubs = append(m.stubs, stub{t.ended, h, t.serial})
+	m.stubs.push(stub{t.ended, h, t.serial})
 	m.dropLane(t.lane)
 	m.dropGate(t.gate)
 	m.terms.drop(t.terms)
