@@ -28,7 +28,7 @@ func (m *Machine) repeat(c *Acquire) bool {
 		t := m.tasks.at(l.task)
 		l.holder, l.restored = c, false
 		c.Grants = append(c.Grants, Granted{
-			Lease: l.ref(), ID: m.tasks.names.get(t.name), Run: t.run, Left: m.left(l), Live: t.status(),
+			Lease: l.ref(), ID: m.idOf(t), Run: t.run, Left: m.left(l), Live: t.status(),
 		})
 	}
 	return len(ls) > 0

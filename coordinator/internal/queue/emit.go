@@ -29,11 +29,36 @@ func (m *Machine) emit(t *task, e Event) {
 	m.head.Newest++
 	e.Sequence, e.Time = m.head.Newest, m.now
 	if t != nil {
-		e.Task, e.Serial, e.Run = m.tasks.names.get(t.name), t.serial, t.run
-		e.Queue = m.lineOf(t).name
+		e.Serial, e.Run, e.Queue = t.serial, t.run, m.lineOf(t).name
+		if e.Task == "" {
+			e.Task = m.idOf(t)
+		}
 	}
 	b := m.records()
 	b.Events = append(b.Events, e)
+}
+
+// idOf gives the id of a task. A lease keeps it as text: much is told of a task from its grant to
+// its end, and each copy made of a name is garbage.
+func (m *Machine) idOf(t *task) string {
+	if t.lease == 0 {
+		return m.copyID(t)
+	}
+	l := m.leases.at(t.lease)
+	if l.id == "" {
+		l.id = m.copyID(t)
+	}
+	return l.id
+}
+
+// copyID gives the id of a task that was just submitted from its spec, of any other a copy.
+func (m *Machine) copyID(t *task) string {
+	if b := m.batch; b != nil && len(b.Specs) > 0 { // in order of serial, without a gap
+		if i := t.serial - b.Specs[0].Serial; i < Serial(len(b.Specs)) {
+			return b.Specs[i].ID
+		}
+	}
+	return m.tasks.names.get(t.name)
 }
 
 func (m *Machine) lineOf(t *task) *line { return m.fairs[t.fair].line }
@@ -90,7 +115,7 @@ func (m *Machine) record(h uint32) {
 	t.set(flagStored, true)
 	ln, tm := m.lanes[t.lane], m.terms.at(t.terms)
 	l := Live{
-		Serial: t.serial, ID: m.tasks.names.get(t.name), Digest: t.digest, Queue: ln.fair.line.name,
+		Serial: t.serial, ID: m.idOf(t), Digest: t.digest, Queue: ln.fair.line.name,
 		Priority: int32(t.priority), OnFailure: tm.onFailure, AttemptTimeout: tm.timeout, Retry: tm.retry,
 		Requires: ln.class.requires, MaxCost: tm.maxCost, FairnessKey: ln.fair.name, Parents: m.parents(t), Status: t.status(),
 	}

@@ -33,6 +33,7 @@ type lease struct {
 	agent     *agent
 	instance  string
 	request   string
+	id        string   // of the task; empty: not asked for yet
 	holder    *Acquire // the call that was given it last
 	progress  float64
 	hasProg   bool

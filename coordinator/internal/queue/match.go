@@ -140,7 +140,7 @@ func (m *Machine) grantTo(p *profile, tk *taker, ln *lane) {
 	m.move(h, t, Running)
 	m.charge(ln, t, l)
 	m.emit(t, Event{Kind: EventGranted, Attempt: l.attempt, Agent: l.agent.id})
-	*g = append(*g, Granted{Lease: l.ref(), ID: m.tasks.names.get(t.name), Run: t.run, Left: l.length, Live: t.status()})
+	*g = append(*g, Granted{Lease: l.ref(), ID: m.idOf(t), Run: t.run, Left: l.length, Live: t.status()})
 	p.takers.pop()
 	if m.wants(tk) {
 		p.takers.push(tk)

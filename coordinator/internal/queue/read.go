@@ -24,7 +24,7 @@ func (m *Machine) TaskBySerial(s Serial) (TaskView, bool) {
 }
 
 func (m *Machine) view(t *task) TaskView {
-	v := TaskView{Serial: t.serial, ID: m.tasks.names.get(t.name), Status: t.status(), Terminal: t.state.Terminal()}
+	v := TaskView{Serial: t.serial, ID: m.idOf(t), Status: t.status(), Terminal: t.state.Terminal()}
 	v.Queue = m.lineOf(t).name
 	if t.state == Running {
 		l := m.leases.at(t.lease)

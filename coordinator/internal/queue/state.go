@@ -94,7 +94,7 @@ func (m *Machine) finish(h uint32, t *task, to State, f Failure, final Attempt, 
 	status.Finish = m.now
 	b := m.records()
 	b.Terminal = append(b.Terminal, Terminal{
-		Serial: t.serial, ID: m.tasks.names.get(t.name), Queue: m.lineOf(t).name,
+		Serial: t.serial, ID: m.idOf(t), Queue: m.lineOf(t).name,
 		Status: status, Failure: f, Final: final, Result: result,
 	})
 	if t.has(flagStored) {

@@ -218,7 +218,7 @@ func (m *Machine) create(s *Spec, hash uint64) uint32 {
 	m.fill(t, s)
 	m.touchLine(m.lineOf(t)).counts.Submitted++
 	m.watchExpiry(h, t)
-	m.emit(t, Event{Kind: EventSubmitted})
+	m.emit(t, Event{Kind: EventSubmitted, Task: s.ID})
 	return h
 }
 
