@@ -135,7 +135,9 @@ func (m *Machine) grantTo(p *profile, tk *taker, ln *lane) {
 		g = &tk.waiter.call.Grants
 	} else {
 		l = m.grantSession(h, t, tk.agent)
-		g = &m.tell(tk.agent.stream).Grants
+		if g = &m.tell(tk.agent.stream).Grants; *g == nil {
+			*g = make([]Granted, 0, p.share(tk.agent, ln.class.line))
+		}
 	}
 	m.move(h, t, Running)
 	m.charge(ln, t, l)
@@ -147,6 +149,16 @@ func (m *Machine) grantTo(p *profile, tk *taker, ln *lane) {
 	} else {
 		tk.queued = false
 	}
+}
+
+// mostGuessed bounds the grants that room is made for before they are made.
+const mostGuessed = 64
+
+// share guesses how many READY tasks of a queue an agent will be given at once, the first of them
+// included: no more than it wants, nor than its share.
+func (p *profile) share(a *agent, l *line) int64 {
+	most := min(a.credit-a.granted+1, mostGuessed)
+	return min(most, l.counts.States[Ready]/int64(p.takers.len())+1)
 }
 
 // charge counts a grant to all that bounds or orders those to come.
