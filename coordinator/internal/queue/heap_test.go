@@ -13,12 +13,16 @@ func TestHeapHandsOutInOrder(t *testing.T) {
 		var h heap
 		var naive []heapItem // those that hold
 		holds := func(it heapItem) bool { return slices.Contains(naive, it) }
-		serial := uint64(0)
+		serial, last := uint64(0), int64(0)
+		disorder := rapid.SampledFrom([]int{0, 2, 100}).Draw(t, "disorder") // per cent of what is pushed
 		for range rapid.IntRange(1, 300).Draw(t, "steps") {
 			switch rapid.IntRange(0, 3).Draw(t, "do") {
 			case 0, 1:
 				serial++
-				it := heapItem{key: rapid.Int64Range(-9, 9).Draw(t, "key"), serial: serial, handle: uint32(serial)}
+				if last++; rapid.IntRange(0, 99).Draw(t, "any") < disorder {
+					last = rapid.Int64Range(-9, 9).Draw(t, "key")
+				}
+				it := heapItem{key: last, serial: serial, handle: uint32(serial)}
 				naive = append(naive, it)
 				h.push(it)
 			case 2:
@@ -47,7 +51,7 @@ func TestHeapHandsOutInOrder(t *testing.T) {
 				naive = naive[1:]
 				h.pop()
 			}
-			if h.live != len(naive) {
+			if int(h.live) != len(naive) {
 				t.Fatalf("live %d, want %d", h.live, len(naive))
 			}
 		}
@@ -66,7 +70,7 @@ func TestHeapSweepsStaleItems(t *testing.T) {
 		delete(live, i)
 		h.forget(func(it heapItem) bool { return live[it.serial] })
 	}
-	if len(h.items) > 2*h.live+sweepAbove {
+	if len(h.items) > 2*int(h.live)+sweepAbove {
 		t.Fatalf("%d items kept for %d live", len(h.items), h.live)
 	}
 	for want := uint64(999); h.live > 0; want-- {
@@ -75,5 +79,26 @@ func TestHeapSweepsStaleItems(t *testing.T) {
 			t.Fatalf("top %v %v, want serial %d", it, ok, want)
 		}
 		h.pop()
+	}
+}
+
+// What stands in line takes little more room than it did when it was longest, however much has
+// passed through.
+func TestHeapInOrderReusesItsRoom(t *testing.T) {
+	const waiting = 10_000
+	var h heap
+	all := func(heapItem) bool { return true }
+	for i := range int64(50 * waiting) {
+		h.push(heapItem{key: i})
+		if i < waiting {
+			continue
+		}
+		if it, _ := h.top(all); it.key != i-waiting {
+			t.Fatalf("top %d, want %d", it.key, i-waiting)
+		}
+		h.pop()
+	}
+	if h.head == mixed || cap(h.items) > 2*waiting {
+		t.Fatalf("room for %d of %d in line", cap(h.items), waiting)
 	}
 }

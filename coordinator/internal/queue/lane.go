@@ -158,11 +158,11 @@ func (m *Machine) front(c *class) *lane {
 
 // each calls f for each item of a lane, those included that do not hold any more.
 func (ln *lane) each(f func(heapItem)) {
-	for _, it := range ln.ready.items {
+	for _, it := range ln.ready.all() {
 		f(it)
 	}
 	for _, h := range ln.parked { // in no order: f must not mind
-		for _, it := range h.items {
+		for _, it := range h.all() {
 			f(it)
 		}
 	}
