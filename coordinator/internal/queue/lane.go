@@ -89,9 +89,13 @@ func (m *Machine) ready(h uint32, t *task) {
 	m.stir(ln.class)
 }
 
-// unready takes a task that is not READY any more out of its lane.
+// unready takes a task that is not READY any more out of its lane. It may be the one that held
+// its queue, for the budget had no room for it: the next may be granted then.
 func (m *Machine) unready(t *task) {
 	ln := m.lanes[t.lane]
+	if l := ln.class.line; l.settings.Budget.Set {
+		m.stirLine(l)
+	}
 	if t.has(flagParked) {
 		t.set(flagParked, false)
 		ln.parked[t.gate].forget(m.readyHolds)
