@@ -25,6 +25,9 @@ func BenchmarkFlow(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*size), "ns/task")
 }
 
+// beatEvery is the steps from one heartbeat of an agent to its next.
+const beatEvery = 1000
+
 // flow is a machine with agents that report what they were granted, in order.
 type flow struct {
 	m       *Machine
@@ -90,5 +93,11 @@ func (f *flow) report(agent, n int) *Message {
 		c.Reports[i] = Report{Lease: l, Success: true, Digest: Digest{1}}
 	}
 	f.held[agent] = f.held[agent][n:]
+	if f.now/100%beatEvery == Instant(agent) {
+		c.Beats = true
+		for _, l := range f.held[agent] {
+			c.Held = append(c.Held, Extension{Lease: l})
+		}
+	}
 	return c
 }

@@ -26,7 +26,7 @@ type lease struct {
 	batch     uint64
 	start     Instant
 	length    time.Duration
-	deadline  time.Duration // key in leaseTimes; 0: its clock does not run yet
+	deadline  time.Duration // key in grantTimes or leaseTimes; 0: its clock does not run yet
 	backstop  time.Duration // it is never extended past this
 	beat      uint64        // number of the agent's heartbeat that named it last
 	at        int           // place in agent.leases, for a session's
@@ -100,12 +100,47 @@ func (m *Machine) setDeadline(n uint32, l *lease, at time.Duration) {
 	if at == l.deadline {
 		return
 	}
-	if l.deadline != 0 {
-		l.deadline = at
-		m.leaseTimes.forget(m.leaseHolds)
-	}
+	m.stopClock(l)
 	l.deadline = at
-	m.leaseTimes.push(heapItem{key: int64(at), serial: uint64(l.serial), handle: n, extra: l.attempt})
+	h, _ := m.times(l)
+	h.push(heapItem{key: int64(at), serial: uint64(l.serial), handle: n, extra: l.attempt})
+}
+
+func (m *Machine) stopClock(l *lease) {
+	if l.deadline != 0 {
+		l.deadline = 0
+		h, holds := m.times(l)
+		h.forget(holds)
+	}
+}
+
+// times gives the heap that the deadline of a lease stands in. Those to be confirmed have one of
+// their own: all get the same time for it, so there they come in order.
+func (m *Machine) times(l *lease) (h *heap, holds func(heapItem) bool) {
+	if l.unary || l.confirmed {
+		return &m.leaseTimes, m.leaseHolds
+	}
+	return &m.grantTimes, m.grantHolds
+}
+
+// timed tells whether an item of one of the two heaps holds.
+func (m *Machine) timed(it heapItem, in *heap) bool {
+	l := m.leases.at(it.handle)
+	if !l.live || uint64(l.serial) != it.serial || l.attempt != it.extra || int64(l.deadline) != it.key {
+		return false
+	}
+	h, _ := m.times(l)
+	return h == in
+}
+
+// nextLease gives the deadline of a lease that comes first.
+func (m *Machine) nextLease() (heapItem, bool) {
+	grant, ok := m.grantTimes.top(m.grantHolds)
+	other, some := m.leaseTimes.top(m.leaseHolds)
+	if some && (!ok || other.less(grant)) {
+		return other, true
+	}
+	return grant, ok
 }
 
 // confirm notes that a session's agent knows of its lease.
@@ -113,8 +148,10 @@ func (m *Machine) confirm(n uint32, l *lease) {
 	if l.confirmed {
 		return
 	}
+	timed := l.deadline != 0
+	m.stopClock(l)
 	l.confirmed, l.restored = true, false
-	if l.deadline != 0 {
+	if timed {
 		m.setDeadline(n, l, l.backstop)
 	}
 }
@@ -135,9 +172,7 @@ func (m *Machine) left(l *lease) time.Duration {
 func (m *Machine) close(t *task, outcome Outcome, end EndReason, cost Micros) Attempt {
 	l := m.leases.at(t.lease)
 	l.live = false
-	if l.deadline != 0 {
-		m.leaseTimes.forget(m.leaseHolds)
-	}
+	m.stopClock(l)
 	m.unhold(t.lease, l)
 	l.ended = Attempt{
 		Number: l.attempt, Run: l.run, Agent: l.agent.id, Unary: l.unary,
@@ -206,7 +241,7 @@ func (m *Machine) storeAttempt(s Serial, a Attempt) {
 // popLeases ends leases whose time is up.
 func (m *Machine) popLeases() {
 	for {
-		it, ok := m.leaseTimes.top(m.leaseHolds)
+		it, ok := m.nextLease()
 		if !ok || it.key > int64(m.mono) {
 			return
 		}

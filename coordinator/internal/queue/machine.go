@@ -71,7 +71,8 @@ type Machine struct {
 
 	scheduled  heap             // SCHEDULED, by ready time
 	expiring   heap             // not terminal, by expire_time
-	leaseTimes heap             // leases whose clock runs, by deadline
+	grantTimes heap             // leases that must be confirmed by their deadline, by that
+	leaseTimes heap             // all others whose clock runs, by deadline
 	silences   heap             // sessions, by when they count as silent
 	unreleased fifo[unreleased] // in order of batch
 
@@ -99,7 +100,7 @@ type Machine struct {
 	out        Effects
 	outAt      map[StreamID]int
 
-	readyHolds, scheduledHolds, expireHolds, leaseHolds, silenceHolds, rateHolds, periodHolds func(heapItem) bool
+	readyHolds, scheduledHolds, expireHolds, grantHolds, leaseHolds, silenceHolds, rateHolds, periodHolds func(heapItem) bool
 }
 
 type stub struct {
@@ -149,10 +150,8 @@ func New(c Config) *Machine {
 		t := m.tasks.at(it.handle)
 		return t.serial == Serial(it.serial) && !t.state.Terminal() && int64(t.expire) == it.key
 	}
-	m.leaseHolds = func(it heapItem) bool {
-		l := m.leases.at(it.handle)
-		return l.live && uint64(l.serial) == it.serial && l.attempt == it.extra && int64(l.deadline) == it.key
-	}
+	m.grantHolds = func(it heapItem) bool { return m.timed(it, &m.grantTimes) }
+	m.leaseHolds = func(it heapItem) bool { return m.timed(it, &m.leaseTimes) }
 	m.silenceHolds = func(it heapItem) bool { return m.byNumber[it.serial] != nil }
 	m.rateHolds = func(it heapItem) bool { return m.lines[it.serial].rateAt == it.key }
 	m.periodHolds = func(it heapItem) bool { return m.lines[it.serial].rollAt == it.key }
@@ -192,7 +191,7 @@ func (m *Machine) advance(in Input) {
 
 // clocks tells whether any lease, session or wait is being timed.
 func (m *Machine) clocks() bool {
-	return m.leaseTimes.live > 0 || m.streams > 0 || len(m.waiters) > 0 || m.unreleased.len() > 0
+	return m.grantTimes.live > 0 || m.leaseTimes.live > 0 || m.streams > 0 || len(m.waiters) > 0 || m.unreleased.len() > 0
 }
 
 // forgetEnded drops what ended in batches that every look-up under way has seen.
@@ -282,7 +281,7 @@ func (m *Machine) Next() (time.Duration, bool) {
 	if it, ok := m.expiring.top(m.expireHolds); ok {
 		take(m.elapsed + micros(it.key-int64(m.now)))
 	}
-	if it, ok := m.leaseTimes.top(m.leaseHolds); ok {
+	if it, ok := m.nextLease(); ok {
 		take(time.Duration(it.key) + m.stalled)
 	}
 	if it, ok := m.silences.top(m.silenceHolds); ok {
