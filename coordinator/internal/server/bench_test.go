@@ -46,7 +46,7 @@ func BenchmarkSubmit(b *testing.B) {
 	body := submitBody(b)
 	decode := func(b *testing.B) *stintv1.SubmitTasksRequest {
 		r := &stintv1.SubmitTasksRequest{}
-		if err := newCodec().Unmarshal(mem.BufferSlice{mem.SliceBuffer(body)}, r); err != nil {
+		if err := newCodec(nil).Unmarshal(mem.BufferSlice{mem.SliceBuffer(body)}, r); err != nil {
 			b.Fatal(err)
 		}
 		return r
@@ -130,7 +130,7 @@ func BenchmarkReports(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		m := &stintv1.SessionRequest{}
-		if err := newCodec().Unmarshal(mem.BufferSlice{mem.SliceBuffer(body)}, m); err != nil {
+		if err := newCodec(nil).Unmarshal(mem.BufferSlice{mem.SliceBuffer(body)}, m); err != nil {
 			b.Fatal(err)
 		}
 		if _, refused, err := message(m, rules); err != nil || refused != nil {

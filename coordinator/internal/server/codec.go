@@ -1,11 +1,13 @@
 package server
 
 import (
+	"fmt"
 	"strings"
 
 	"google.golang.org/grpc/encoding"
-	"google.golang.org/grpc/encoding/proto"
+	codecproto "google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/proto"
 
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
 )
@@ -13,10 +15,42 @@ import (
 // codec is that of the library, but that it decodes by hand what nearly all traffic consists of:
 // plain tasks that are submitted, and successes that are reported. What has any other field is left
 // to the library, task by task and report by report; and so is a malformed message as a whole, to be
-// judged in one way.
-type codec struct{ encoding.CodecV2 }
+// judged in one way. It encodes as the library does, into buffers of a pool that suits.
+type codec struct {
+	encoding.CodecV2
+	buffers mem.BufferPool
+}
 
-func newCodec() codec { return codec{encoding.GetCodecV2(proto.Name)} }
+func newCodec(b mem.BufferPool) codec { return codec{encoding.GetCodecV2(codecproto.Name), b} }
+
+// newBuffers makes a pool of buffers whose sizes are the powers of two that messages have. The
+// default pool gives a message of 40 KiB, as a batch has, a buffer of 1 MiB, and clears all of it.
+func newBuffers() (mem.BufferPool, error) {
+	b, err := mem.NewBinaryTieredBufferPool(bufferSizes...)
+	if err != nil {
+		return nil, fmt.Errorf("server: buffers: %w", err)
+	}
+	return b, nil
+}
+
+func (c codec) Marshal(v any) (mem.BufferSlice, error) {
+	m, ok := v.(proto.Message)
+	if !ok {
+		return c.CodecV2.Marshal(v)
+	}
+	n := proto.Size(m)
+	code := proto.MarshalOptions{UseCachedSize: true}
+	if mem.IsBelowBufferPoolingThreshold(n) {
+		b, err := code.MarshalAppend(make([]byte, 0, n), m)
+		return mem.BufferSlice{mem.SliceBuffer(b)}, err
+	}
+	b := c.buffers.Get(n)
+	if _, err := code.MarshalAppend((*b)[:0], m); err != nil {
+		c.buffers.Put(b)
+		return nil, err
+	}
+	return mem.BufferSlice{mem.NewBuffer(b, c.buffers)}, nil
+}
 
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	switch m := v.(type) {

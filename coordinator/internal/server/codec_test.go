@@ -24,7 +24,7 @@ import (
 func decoded[M proto.Message](t *testing.T, sent []byte, got, want M) {
 	t.Helper()
 	half := len(sent) / 2
-	err := newCodec().Unmarshal(mem.BufferSlice{mem.SliceBuffer(sent[:half]), mem.SliceBuffer(sent[half:])}, got)
+	err := newCodec(nil).Unmarshal(mem.BufferSlice{mem.SliceBuffer(sent[:half]), mem.SliceBuffer(sent[half:])}, got)
 	if wanted := proto.Unmarshal(sent, want); (err == nil) != (wanted == nil) {
 		t.Fatalf("%x: error %v, of the library %v", sent, err, wanted)
 	}
@@ -245,6 +245,51 @@ func TestPackedMessages(t *testing.T) {
 	for range 2 { // the second is put into the array of the first
 		if err := p.say(out); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// lending is a pool that remembers what it has lent.
+type lending struct {
+	mem.BufferPool
+	lent []int // capacities
+	back int
+}
+
+func (p *lending) Get(n int) *[]byte {
+	b := p.BufferPool.Get(n)
+	p.lent = append(p.lent, cap(*b))
+	return b
+}
+
+func (p *lending) Put(b *[]byte) {
+	p.back++
+	p.BufferPool.Put(b)
+}
+
+// A message is encoded as the library does, into a buffer that is not much larger and goes back.
+func TestEncodedIntoABufferThatSuits(t *testing.T) {
+	buffers, err := newBuffers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, 100, 3 << 10, 40 << 10, 1<<20 + 1} {
+		pool := &lending{BufferPool: buffers}
+		m := &stintv1.SubmitTaskRequest{Task: &stintv1.Task{Instruction: strings.Repeat("x", n)}}
+		got, err := newCodec(pool).Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want, err := proto.Marshal(m); err != nil || !bytes.Equal(got.Materialize(), want) {
+			t.Errorf("%d bytes: not the library's encoding", n)
+		}
+		size := got.Len()
+		got.Free()
+		if len(pool.lent) != pool.back {
+			t.Errorf("%d bytes: %d buffers lent, %d came back", n, len(pool.lent), pool.back)
+		}
+		if pooled := len(pool.lent) > 0; pooled != (size > 1<<10) || pooled && pool.lent[0] >= 2*size {
+			t.Errorf("%d bytes: buffers of %v", size, pool.lent)
 		}
 	}
 }

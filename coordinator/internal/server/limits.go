@@ -34,6 +34,10 @@ const (
 	connWindow   = 4 << 20
 )
 
+// bufferSizes are those of the pool that messages are read into and encoded in, as exponents of
+// two: 2 KiB to 4 MiB. What is smaller, or larger, is not pooled.
+var bufferSizes = []uint8{11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22}
+
 // Shapes.
 const (
 	// maxStructDepth is the deepest nesting that a C++ client can still read in a list: each

@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/reflection"
 
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
@@ -70,8 +72,12 @@ func New(c Config) (*Server, error) {
 		engine: c.Engine, drain: c.Drain, logger: c.Logger,
 		health: health.NewServer(), stopping: make(chan struct{}),
 	}
+	buffers, err := newBuffers()
+	if err != nil {
+		return nil, err
+	}
 	around := &chain{logger: c.Logger, rules: rules, stopping: s.stopping}
-	s.options = append(transport(), around.options()...)
+	s.options = append(transport(buffers), around.options()...)
 	ids := newIDs(c.Now)
 	ids.defaults = c.Engine.RetryDefaults
 	tasks := &taskService{engine: c.Engine, ids: ids, now: c.Now, stall: c.Stall, stopping: s.stopping}
@@ -105,9 +111,10 @@ func (c *Config) fillIn() {
 
 // transport is all that is set of gRPC itself; nothing is left to its defaults that protects
 // the process or finds a peer that is gone.
-func transport() []grpc.ServerOption {
+func transport(buffers mem.BufferPool) []grpc.ServerOption {
 	return []grpc.ServerOption{
-		grpc.ForceServerCodecV2(newCodec()),
+		grpc.ForceServerCodecV2(newCodec(buffers)),
+		experimental.BufferPool(buffers),
 		grpc.NumStreamWorkers(streamWorkers),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.MaxRecvMsgSize(maxReceive),
