@@ -80,7 +80,7 @@ func (s *serve) serve(ctx, hard context.Context, logger *slog.Logger) error {
 	return inOrder(ctx, cut, // in the order of shutdown
 		func(ctx context.Context) error { return front.Run(ctx, hard.Done(), ports.grpc) },
 		writer.Run,
-		keepHeadroom,
+		func(ctx context.Context) error { return keepHeadroom(ctx, writer.Shed) },
 		func(ctx context.Context) error { return keepLedger(ctx, fatal, store) },
 		func(ctx context.Context) error { return announce(ctx, writer, ports, logger) },
 		func(ctx context.Context) error { return side.Run(ctx, ports.http) },

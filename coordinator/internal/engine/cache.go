@@ -87,6 +87,17 @@ func (c *cache) drop() {
 	c.first++
 }
 
+// empty forgets all.
+func (c *cache) empty() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.slots, c.bytes = nil, 0
+}
+
+// Shed gives up memory that only saves reads: what is granted later is read from the ledger. It may be
+// called from any goroutine at any time.
+func (e *Engine) Shed() { e.payloads.empty() }
+
 // take gives away what is kept of a task; an empty payload: it is not kept.
 func (c *cache) take(s queue.Serial) content {
 	if s < c.first || s-c.first >= queue.Serial(len(c.slots)) {

@@ -93,3 +93,27 @@ func TestPayloadsOfGrants(t *testing.T) {
 		}
 	})
 }
+
+// What was shed is read, and what comes later is kept again.
+func TestShed(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		if _, err := r.Submit(t.Context(), []queue.Spec{spec("a"), spec("b")}, nil); err != nil {
+			t.Fatal(err)
+		}
+		r.Shed()
+		if n := r.payloads.kept(); n != 0 || r.payloads.bytes != 0 {
+			t.Errorf("%d payloads of %d bytes are kept", n, r.payloads.bytes)
+		}
+		if _, err := r.Submit(t.Context(), []queue.Spec{spec("c")}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if n := r.payloads.kept(); n != 1 {
+			t.Errorf("%d payloads are kept of the one that came later", n)
+		}
+		for i, l := range r.acquire(3) {
+			if want := "payload of " + string("abc"[i]); string(l.Payload) != want {
+				t.Errorf("got %q, want %q", l.Payload, want)
+			}
+		}
+	})
+}
