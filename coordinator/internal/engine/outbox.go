@@ -10,7 +10,7 @@ import (
 // outbox holds what one stream's agent is to be told, bounded by outboxItems. Putting never
 // blocks.
 type outbox struct {
-	bell  chan struct{} // something was put
+	bell  chan struct{} // something was put, or err is set
 	ended chan struct{} // closed: err is set
 
 	mu     sync.Mutex
@@ -71,7 +71,7 @@ func (b *outbox) take() (Out, []queue.Granted, error) {
 	} else {
 		out.Cancels, b.out.Cancels = split(out.Cancels, outItems)
 	}
-	if len(b.grants) > 0 || !b.out.empty() {
+	if len(b.grants) > 0 || !b.out.empty() || b.err != nil {
 		b.ring()
 	}
 	return out, grants, nil
@@ -101,6 +101,7 @@ func (b *outbox) stop(err error) {
 		b.grants, b.out = nil, Out{}
 	}
 	close(b.ended)
+	b.ring()
 }
 
 // error is why the outbox has ended; nil if it has not.

@@ -109,27 +109,34 @@ func (m *Message) slots() int {
 // error the stream is to be closed.
 func (s *Stream) Receive(ctx context.Context) (Out, error) {
 	for {
-		out, grants, err := s.outbox.take()
-		if err != nil {
-			return Out{}, err
-		}
-		if len(grants) > 0 {
-			var withheld []queue.Report
-			if out.Grants, withheld, err = s.engine.leases(ctx, grants); err != nil {
-				return out, err
-			}
-			s.withhold(withheld)
-		}
-		if !out.empty() {
-			return out, nil
+		if out, ok, err := s.Poll(ctx); ok || err != nil {
+			return out, err
 		}
 		select {
 		case <-s.outbox.bell:
-		case <-s.outbox.ended:
 		case <-ctx.Done():
 			return Out{}, s.engine.cut(ctx)
 		}
 	}
+}
+
+// Ready has a value once there may be something new for Poll, the end of the stream too.
+func (s *Stream) Ready() <-chan struct{} { return s.outbox.bell }
+
+// Poll is Receive for those who wait by Ready, without the wait; false: nothing is waiting.
+func (s *Stream) Poll(ctx context.Context) (Out, bool, error) {
+	out, grants, err := s.outbox.take()
+	if err != nil {
+		return Out{}, false, err
+	}
+	if len(grants) > 0 {
+		var withheld []queue.Report
+		if out.Grants, withheld, err = s.engine.leases(ctx, grants); err != nil {
+			return Out{}, false, err
+		}
+		s.withhold(withheld)
+	}
+	return out, !out.empty(), nil
 }
 
 // Close ends the stream. It may be called more than once.

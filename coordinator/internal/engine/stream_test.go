@@ -307,3 +307,29 @@ func TestWindowWeighsMessages(t *testing.T) {
 		}
 	}
 }
+
+// Who waits by Ready hears of all that was put, and of the end behind it.
+func TestReadyUntilTheEnd(t *testing.T) {
+	e := &Engine{}
+	s := e.streams.open(e)
+	poll := func() (Out, bool, error) {
+		<-s.Ready()
+		return s.Poll(t.Context())
+	}
+	s.tell(&Out{Acks: make([]ReportAck, outItems+1)}, nil)
+	e.ring()
+	e.streams.end(ErrStopping)
+	for _, want := range []int{outItems, 1} {
+		if out, some, err := poll(); len(out.Acks) != want || !some || err != nil {
+			t.Errorf("got %d acks, %t, %v; want %d", len(out.Acks), some, err, want)
+		}
+	}
+	if _, some, err := poll(); some || !errors.Is(err, ErrStopping) {
+		t.Errorf("at the end: %t, %v", some, err)
+	}
+	other := e.streams.open(e)
+	<-other.Ready()
+	if _, some, err := other.Poll(t.Context()); some || !errors.Is(err, ErrStopping) {
+		t.Errorf("opened after the end: %t, %v", some, err)
+	}
+}

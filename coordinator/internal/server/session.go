@@ -16,7 +16,7 @@ import (
 )
 
 // Session serves one stream of a session. Its goroutines return soon after it does: the
-// transport frees a blocked receive or send only then.
+// transport frees a blocked receive or send only then, so neither is done by its own.
 func (s *agentService) Session(stream grpc.BidiStreamingServer[stintv1.SessionRequest, stintv1.SessionResponse]) error {
 	first, err := stream.Recv()
 	if errors.Is(err, io.EOF) {
@@ -41,34 +41,33 @@ func (s *agentService) Session(stream grpc.BidiStreamingServer[stintv1.SessionRe
 type link interface {
 	Welcome() engine.Welcome
 	Send(ctx context.Context, m engine.Message) error
-	Receive(ctx context.Context) (engine.Out, error)
+	Ready() <-chan struct{}
+	Poll(ctx context.Context) (out engine.Out, some bool, err error)
 	Close()
 }
 
-// session moves messages between an agent's stream and the engine's. Three goroutines that
-// never wait for one another's other side:
+// session moves messages between an agent's stream and the engine's. Ten thousand may be idle, so it
+// has few goroutines, which never wait for one another's other side:
 //
-//	reader    agent → engine; what it has to say itself goes to local, and never blocks
-//	receiver  engine → outs; waits for the writer, while the engine's own buffer is bounded
-//	writer    outs and local → agent
+//	reader  agent → engine; what it has to say itself goes to local, and never blocks
+//	writer  engine and local → agent, while the engine's own buffer is bounded; it is the handler's
+//	        goroutine, and has each message sent by one that lives no longer than that
 //
 // Whatever ends first ends all: its error is that of the stream.
 type session struct {
 	link     link
 	rules    protovalidate.Validator
-	stall    time.Duration   // bound of one send
-	stopping <-chan struct{} // closed when the server leaves
-	outs     chan engine.Out
+	stall    time.Duration             // bound of one send
+	stopping <-chan struct{}           // closed when the server leaves
 	local    chan []*stintv1.ReportAck // of malformed reports
 	eof      chan struct{}             // closed: the agent has half-closed
 	owed     debt
-	end      context.CancelCauseFunc
 }
 
 func newSession(l link, rules protovalidate.Validator, stall time.Duration, stopping <-chan struct{}) *session {
 	return &session{
 		link: l, rules: rules, stall: stall, stopping: stopping,
-		outs: make(chan engine.Out), local: make(chan []*stintv1.ReportAck, localMessages), eof: make(chan struct{}),
+		local: make(chan []*stintv1.ReportAck, localMessages), eof: make(chan struct{}),
 	}
 }
 
@@ -80,24 +79,30 @@ func (s *session) run(
 	recv func() (*stintv1.SessionRequest, error), send func(*stintv1.SessionResponse) error,
 ) error {
 	ctx, end := context.WithCancelCause(parent)
-	s.end = end
 	defer s.link.Close()
 	send = guarded(send, s.stall, func(*stintv1.SessionResponse) { end(engine.ErrTooSlow) })
 	s.owed.add(first)
-	go s.part(func() error { return s.read(ctx, recv) })
-	go s.part(func() error { return s.receive(ctx) })
-	go s.part(func() error { return s.write(ctx, refused, send) })
-	<-ctx.Done()
+	go func() {
+		if err := contained(func() error { return s.read(ctx, recv) }); err != nil {
+			end(err)
+		}
+	}()
+	end(s.write(ctx, refused, send))
 	if err := context.Cause(ctx); !errors.Is(err, errEnded) {
 		return err
 	}
 	return nil
 }
 
-// part runs one of the goroutines; the first that ends with an error ends the session.
-func (s *session) part(f func() error) {
-	if err := contained(f); err != nil {
-		s.end(err)
+// apart does something that may block for ever, and waits no longer than the session lasts.
+func (s *session) apart(ctx context.Context, f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- contained(f) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -134,25 +139,11 @@ func (s *session) read(ctx context.Context, recv func() (*stintv1.SessionRequest
 	}
 }
 
-// receive passes on what the engine has to say.
-func (s *session) receive(ctx context.Context) error {
-	for {
-		out, err := s.link.Receive(ctx)
-		if err != nil {
-			return err
-		}
-		select {
-		case s.outs <- out:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
 // write says the welcome, then all that comes up. After the agent's half-close it goes on for a
 // while for what is still owed, and when the server leaves for a moment, for what is on its way.
 func (s *session) write(ctx context.Context, refused []*stintv1.ReportAck, send func(*stintv1.SessionResponse) error) error {
-	if err := send(&stintv1.SessionResponse{Welcome: welcome(s.link.Welcome()), ReportAcks: refused}); err != nil {
+	hello := &stintv1.SessionResponse{Welcome: welcome(s.link.Welcome()), ReportAcks: refused}
+	if err := s.apart(ctx, func() error { return send(hello) }); err != nil {
 		return err
 	}
 	eof, stopping := s.eof, s.stopping
@@ -162,11 +153,10 @@ func (s *session) write(ctx context.Context, refused []*stintv1.ReportAck, send 
 	for eof != nil || len(s.local) > 0 || !s.owed.none() {
 		var err error
 		select {
-		case out := <-s.outs:
-			err = packer.say(out)
-			s.owed.pay(out)
+		case <-s.link.Ready():
+			err = s.pass(ctx, &packer)
 		case acks := <-s.local:
-			err = send(&stintv1.SessionResponse{ReportAcks: acks})
+			err = s.apart(ctx, func() error { return send(&stintv1.SessionResponse{ReportAcks: acks}) })
 		case <-eof:
 			eof, last = nil, time.After(lastWords)
 		case <-stopping:
@@ -181,6 +171,19 @@ func (s *session) write(ctx context.Context, refused []*stintv1.ReportAck, send 
 		}
 	}
 	return errEnded
+}
+
+// pass passes on what the engine has to say.
+func (s *session) pass(ctx context.Context, p *packer) error {
+	out, some, err := s.link.Poll(ctx)
+	if err != nil || !some {
+		return err
+	}
+	if err := s.apart(ctx, func() error { return p.say(out) }); err != nil {
+		return err
+	}
+	s.owed.pay(out)
+	return nil
 }
 
 func welcome(w engine.Welcome) *stintv1.Welcome {

@@ -21,14 +21,15 @@ import (
 // fakeLink is the engine's end of a stream.
 type fakeLink struct {
 	in     chan engine.Message
+	bell   chan struct{}
 	outs   chan engine.Out
-	ended  chan error // what Receive ends with
+	ended  chan error // what Poll ends with
 	closed chan struct{}
 }
 
 func newLink() *fakeLink {
 	return &fakeLink{
-		in: make(chan engine.Message, 16), outs: make(chan engine.Out, 16), ended: make(chan error, 1), closed: make(chan struct{}),
+		bell: make(chan struct{}, 1), in: make(chan engine.Message, 16), outs: make(chan engine.Out, 16), ended: make(chan error, 1), closed: make(chan struct{}),
 	}
 }
 
@@ -38,15 +39,27 @@ func (l *fakeLink) Welcome() engine.Welcome {
 
 func (l *fakeLink) Send(_ context.Context, m engine.Message) error { l.in <- m; return nil }
 
-func (l *fakeLink) Receive(ctx context.Context) (engine.Out, error) {
+func (l *fakeLink) Ready() <-chan struct{} { return l.bell }
+
+func (l *fakeLink) Poll(context.Context) (engine.Out, bool, error) {
 	select {
 	case o := <-l.outs:
-		return o, nil
+		return o, true, nil
 	case err := <-l.ended:
-		return engine.Out{}, err
-	case <-ctx.Done():
-		return engine.Out{}, ctx.Err()
+		return engine.Out{}, false, err
+	default:
+		return engine.Out{}, false, nil
 	}
+}
+
+func (l *fakeLink) say(o engine.Out) {
+	l.outs <- o
+	l.bell <- struct{}{}
+}
+
+func (l *fakeLink) fail(err error) {
+	l.ended <- err
+	l.bell <- struct{}{}
 }
 
 func (l *fakeLink) Close() { close(l.closed) }
@@ -176,7 +189,7 @@ func TestSessionMessage(t *testing.T) {
 		if got := strings.Join(refused, ","); got != "neither,both," {
 			t.Errorf("refused %q", got)
 		}
-		x.link.ended <- engine.ErrReplaced
+		x.link.fail(engine.ErrReplaced)
 		if err := <-x.end; reasonOf(err) != "SESSION_REPLACED" {
 			t.Errorf("ended with %v", err)
 		}
@@ -190,9 +203,9 @@ func TestSessionEnds(t *testing.T) {
 		reason string
 	}{
 		{"hello again", func(x *talk) { x.said <- &stintv1.SessionRequest{Hello: &stintv1.Hello{}} }, "SESSION_PROTOCOL"},
-		{"replaced", func(x *talk) { x.link.ended <- engine.ErrReplaced }, "SESSION_REPLACED"},
-		{"too slow", func(x *talk) { x.link.ended <- engine.ErrTooSlow }, "SESSION_TOO_SLOW"},
-		{"engine stops", func(x *talk) { x.link.ended <- engine.ErrStopping }, "SHUTTING_DOWN"},
+		{"replaced", func(x *talk) { x.link.fail(engine.ErrReplaced) }, "SESSION_REPLACED"},
+		{"too slow", func(x *talk) { x.link.fail(engine.ErrTooSlow) }, "SESSION_TOO_SLOW"},
+		{"engine stops", func(x *talk) { x.link.fail(engine.ErrStopping) }, "SHUTTING_DOWN"},
 		{"server leaves", func(x *talk) { close(x.stopping) }, "SHUTTING_DOWN"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -234,12 +247,12 @@ func TestSessionHalfClose(t *testing.T) {
 		<-x.link.in
 		close(x.said)
 		synctest.Wait()
-		x.link.outs <- engine.Out{HasHeartbeatAck: true}
+		x.link.say(engine.Out{HasHeartbeatAck: true})
 		if m := <-x.got; m.GetHeartbeatAck() == nil {
 			t.Errorf("got %v", m)
 		}
 		synctest.Wait()
-		x.link.outs <- engine.Out{Acks: []engine.ReportAck{{LeaseID: "L", Ack: queue.AckRecorded}}}
+		x.link.say(engine.Out{Acks: []engine.ReportAck{{LeaseID: "L", Ack: queue.AckRecorded}}})
 		if m := <-x.got; m.GetReportAcks()[0].GetOutcome() != stintv1.ReportOutcome_REPORT_OUTCOME_RECORDED {
 			t.Errorf("got %v", m)
 		}
