@@ -54,7 +54,7 @@ func contractMethods() (out []string) {
 // S1: a method without a row is refused, before its handler.
 func TestNoPolicyNoCall(t *testing.T) {
 	c := &chain{}
-	_, err := c.policyUnary(context.Background(), nil, &grpc.UnaryServerInfo{FullMethod: "/x/Y"},
+	_, err := c.inside(context.Background(), nil, "/x/Y",
 		func(context.Context, any) (any, error) { t.Error("handler called"); return nil, nil })
 	if r, _ := judge(err); r == nil || !r.faulty() {
 		t.Errorf("got %v", err)

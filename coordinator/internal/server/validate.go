@@ -1,13 +1,14 @@
 package server
 
 import (
-	"context"
+	"errors"
 	"fmt"
 
 	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	"buf.build/go/protovalidate"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
@@ -43,13 +44,20 @@ func newRules() (rules, error) {
 	return rules{v}, nil
 }
 
-// explainUnary gives violations, as the validation interceptor answers them, their reason and
-// field paths.
-func explainUnary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	reply, err := next(ctx, req)
-	return reply, explained(err)
+// obeys gives a request that breaks a rule of the contract its reason and field paths.
+func (c *chain) obeys(m proto.Message) error {
+	err := c.rules.Validate(m)
+	if err == nil {
+		return nil
+	}
+	var v *protovalidate.ValidationError
+	if !errors.As(err, &v) {
+		return fmt.Errorf("server: rules of the contract: %w", err)
+	}
+	return violated(v.ToProto().GetViolations())
 }
 
+// explainStream gives violations, as the validation interceptor answers them, the same.
 func explainStream(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 	return explained(next(srv, stream))
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"sync"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/peer"
 
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
@@ -17,8 +16,22 @@ type waits struct {
 	byPeer map[string]int
 }
 
-// enter counts a call in; false: there are too many already.
-func (w *waits) enter(from string) bool {
+// enter counts a call in, and gives how to count it out again; it refuses if there are too many already.
+func (w *waits) enter(ctx context.Context) (leave func(), err error) {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return func() {}, nil
+	}
+	from := p.Addr.String()
+	if !w.add(from) {
+		return nil, refuse(stintv1.ErrorReason_ERROR_REASON_TOO_MANY_WAITS,
+			"%d calls of this connection wait already; use another connection, or wait for fewer at once", maxWaits)
+	}
+	return func() { w.leave(from) }, nil
+}
+
+// add counts one in; false: there are too many already.
+func (w *waits) add(from string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.byPeer[from] >= maxWaits {
@@ -37,23 +50,4 @@ func (w *waits) leave(from string) {
 	if w.byPeer[from]--; w.byPeer[from] == 0 {
 		delete(w.byPeer, from)
 	}
-}
-
-// waitsUnary bounds the calls of one connection that wait at the same time.
-func (c *chain) waitsUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	wait := policies[info.FullMethod].wait
-	if wait == nil || wait(req) <= 0 {
-		return next(ctx, req)
-	}
-	p, ok := peer.FromContext(ctx)
-	if !ok {
-		return next(ctx, req)
-	}
-	from := p.Addr.String()
-	if !c.waits.enter(from) {
-		return nil, refuse(stintv1.ErrorReason_ERROR_REASON_TOO_MANY_WAITS,
-			"%d calls of this connection wait already; use another connection, or wait for fewer at once", maxWaits)
-	}
-	defer c.waits.leave(from)
-	return next(ctx, req)
 }
