@@ -91,6 +91,9 @@ func (e *Engine) Release(ctx context.Context, r []Release) ([]ReleaseOutcome, er
 }
 
 func (s *signer) extensions(in []Extension) []queue.Extension {
+	if len(in) == 0 {
+		return nil
+	}
 	p, out := s.pen(), make([]queue.Extension, len(in))
 	for i := range in {
 		x := &in[i]
@@ -102,6 +105,9 @@ func (s *signer) extensions(in []Extension) []queue.Extension {
 }
 
 func (s *signer) reports(in []Report) []queue.Report {
+	if len(in) == 0 {
+		return nil
+	}
 	p, out := s.pen(), make([]queue.Report, len(in))
 	for i := range in {
 		r := &in[i]
@@ -114,6 +120,9 @@ func (s *signer) reports(in []Report) []queue.Report {
 }
 
 func (s *signer) releases(in []Release) []queue.Release {
+	if len(in) == 0 {
+		return nil
+	}
 	p, out := s.pen(), make([]queue.Release, len(in))
 	for i := range in {
 		out[i] = queue.Release{Lease: p.ref(in[i].LeaseID), Started: in[i].Started}
