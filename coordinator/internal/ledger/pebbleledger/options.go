@@ -30,20 +30,20 @@ const DefaultCache = 64 << 20
 const (
 	// memtable holds some tenths of a second of full load, so that most live records are
 	// overwritten and deleted before they reach a table. It starts at 256 KiB and doubles
-	// when full: an idle ledger doesn't pay for it.
-	memtable = 32 << 20
+	// when full: an idle ledger doesn't pay for it. After a load two of them stay in memory.
+	memtable = 20 << 20
 	// memtables may wait to be flushed before writes stall: one filling, three behind a
 	// disk that is busy syncing.
 	memtables = 4
 	// bloomBits a key make a miss cheap (1 % are looked for in vain): each submit looks
 	// its id up and finds nothing.
 	bloomBits = 10
-	// l0Compact: files in level 0 from which they are merged down. Each merge rewrites most of
-	// the level below, since ids are random: fewer and larger ones cost less.
-	l0Compact = 12
+	// l0Compact: files in level 0 above each other from which they are merged down. Each merge
+	// rewrites most of the index below, since ids are random: fewer and larger ones cost less.
+	l0Compact = 16
 	// l0Stop stalls writes. Reads of level 0 look at each; well above l0Compact, so that
 	// a burst is taken first and merged later.
-	l0Stop = 24
+	l0Stop = 32
 	// tableBytes is the size of a table in level 0; each level below doubles it.
 	tableBytes = 4 << 20
 	// baseBytes is the size of the first level below 0: some memtables.
