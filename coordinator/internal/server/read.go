@@ -157,7 +157,7 @@ func readTask(text string, t *stintv1.Task) bool {
 	for tag, more := w.next(); more; tag, more = w.next() {
 		switch tag {
 		case tagTaskID:
-			t.Id = w.text()
+			t.Id = strings.Clone(w.text()) // indexes and events keep it, and must not keep the message
 		case tagTaskQueue:
 			t.Queue = strings.Clone(w.text()) // a queue outlives the message that made it
 		case tagTaskInstruction:

@@ -1,0 +1,23 @@
+package server
+
+import (
+	"testing"
+	"unsafe"
+
+	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
+)
+
+// What outlives a call is copied: one id that lay in its message would keep all of the message.
+func TestWhatIsKeptLiesNotInTheMessage(t *testing.T) {
+	text := string(encoded(t, &stintv1.Task{Id: "an-id", Queue: "a-queue", Instruction: "instruct"}))
+	var m stintv1.Task
+	if !readTask(text, &m) || m.GetId() != "an-id" || m.GetQueue() != "a-queue" {
+		t.Fatalf("read %v", &m)
+	}
+	from := uintptr(unsafe.Pointer(unsafe.StringData(text)))
+	for _, s := range []string{m.GetId(), m.GetQueue()} {
+		if at := uintptr(unsafe.Pointer(unsafe.StringData(s))); at >= from && at < from+uintptr(len(text)) {
+			t.Errorf("%q lies in the message", s)
+		}
+	}
+}
