@@ -75,7 +75,7 @@ func TestNothingIsAcknowledgedAfterADiskError(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			left := []int{0, 50, 100} // per cent of what was not synced
 			if row.file == "*.sst" {
-				left = left[1:2] // it takes 32 MiB to have a table written, and as many to recover
+				left = left[1:2] // it takes 20 MiB to have a table written, and as many to recover
 			}
 			disk := vfs.NewCrashableMem()
 			x := &trouble{file: row.file, kinds: row.kinds}

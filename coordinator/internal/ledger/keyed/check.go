@@ -158,7 +158,7 @@ func (c *checker) index(key, value []byte) error {
 	case s >= c.Head.NextSerial:
 		return wrong("the index has serial %d for task %q, but the next is %d", s, key[1:], c.Head.NextSerial)
 	case ok && spec.ID != string(key[1:]):
-		return wrong("the index has serial %d for task %q, which is that of task %q", s, key[1:], spec.ID)
+		return misled(string(key[1:]), &spec)
 	}
 	return nil
 }
@@ -179,14 +179,26 @@ func (c *checker) spec(key, value []byte) error {
 		return orphan(&spec)
 	case idOf(&t) != spec.ID:
 		return wrong("task %q: its record, serial %d, is that of task %q", spec.ID, spec.Serial, idOf(&t))
-	case spec.Serial >= c.indexed:
+	}
+	return c.found(&spec)
+}
+
+// found holds the index against a spec that it must lead to, or may not have yet.
+func (c *checker) found(spec *queue.Spec) error {
+	s, ok, err := c.serial(spec.ID)
+	switch {
+	case err != nil || ok && s == spec.Serial:
+		return err
+	case spec.Serial < c.indexed:
+		return wrong("task %q, serial %d, is not in the index", spec.ID, spec.Serial)
+	case !ok:
 		return nil
 	}
-	switch s, ok, err := c.serial(spec.ID); {
+	switch other, err := c.reader.spec(s, false, new(queue.Spec)); {
 	case err != nil:
 		return err
-	case !ok || s != spec.Serial:
-		return wrong("task %q, serial %d, is not in the index", spec.ID, spec.Serial)
+	case other:
+		return wrong("task %q has two specs, serials %d and %d", spec.ID, s, spec.Serial)
 	}
 	return nil
 }

@@ -53,8 +53,11 @@ func (r *reader) byID(ctx context.Context, id string, k *ledger.Keys) (*ledger.T
 		return nil, err
 	}
 	t := new(ledger.Task)
-	if ok, err = r.spec(s, k.Payload, &t.Spec); err != nil || !ok || t.Spec.ID != id {
+	if ok, err = r.spec(s, k.Payload, &t.Spec); err != nil || !ok {
 		return nil, err
+	}
+	if t.Spec.ID != id {
+		return nil, misled(id, &t.Spec)
 	}
 	ok, err = r.state(s, k.Result, t)
 	if err != nil {

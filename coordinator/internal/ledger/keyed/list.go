@@ -208,6 +208,9 @@ func (l *lister) examineID(it Iterator) error {
 	if err != nil || !ok {
 		return err
 	}
+	if id := it.Key()[1:]; t.Spec.ID != string(id) {
+		return misled(string(id), &t.Spec)
+	}
 	l.bytes += len(l.val)
 	if l.q.Queue != "" && l.q.Queue != t.Spec.Queue || !l.labelled(&t.Spec) {
 		return nil

@@ -65,6 +65,10 @@ func serialOf(t *ledger.Task) queue.Serial {
 	return t.Terminal.Serial
 }
 
+func misled(id string, s *queue.Spec) error {
+	return fmt.Errorf("keyed: the index has serial %d for task %q, which is that of task %q: %w", s.Serial, id, s.ID, ledger.ErrCorrupt)
+}
+
 func orphan(s *queue.Spec) error {
 	return fmt.Errorf("keyed: task %q, serial %d, has a spec but no record: %w", s.ID, s.Serial, ledger.ErrCorrupt)
 }

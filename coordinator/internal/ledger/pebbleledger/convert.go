@@ -1,88 +1,83 @@
 package pebbleledger
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/stint-dev/stint/coordinator/internal/ledger"
 	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
-// convertKeys are converted in one batch.
-const convertKeys = 256
+// convertKeys are converted in one batch at most, and hardly more than convertBytes.
+const (
+	convertKeys  = 256
+	convertBytes = 4 << 20
+)
 
 // convert moves the specs of a ledger up to format 2, which lie under their ids, to where they
 // lie since. It was marked with the new format before. Broken off, it goes on at the next start:
-// each batch moves some whole.
+// each batch moves some whole, and the last one says that the index has all.
 func convert(ctx context.Context, db *pebble.DB, log *slog.Logger) error {
-	switch _, ok, err := (view{r: db}).Get(record.AppendKind(nil, record.KindIndexed), nil); {
-	case err != nil:
-		return err
-	case ok:
-		return nil
-	}
-	var h queue.Head
-	key := record.AppendKind(nil, record.KindHead)
-	switch value, ok, err := (view{r: db}).Get(key, nil); {
-	case err != nil:
-		return err
-	case ok:
-		if err := record.DecodeHead(key, value, &h); err != nil {
-			return err
-		}
-	default:
-		return nil // Load says that it is corrupt
-	}
-	all := 0
-	for {
+	for all := 0; ; {
 		n, err := convertSome(db)
-		if err != nil {
+		if err != nil || n == 0 {
 			return err
 		}
-		if n == 0 {
-			break
+		if all == 0 || all/convertTell != (all+n)/convertTell {
+			log.Warn("ledger of an older format is being converted; older versions cannot read it any more", "tasks", all+n)
 		}
-		if all += n; all/convertTell != (all-n)/convertTell {
-			log.Info("ledger of an older format is being converted", "tasks", all)
-		}
+		all += n
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 	}
-	b := db.NewBatch()
-	if err := setIndexed(b, h.NextSerial); err != nil {
-		return err
-	}
-	return apply(b, pebble.Sync)
 }
 
 // convertTell is how many tasks are converted between two lines of the log.
 const convertTell = 100_000
 
+// old gives the bounds of the specs that are still under their ids.
+func old() *pebble.IterOptions {
+	return &pebble.IterOptions{
+		LowerBound: record.AppendKind(nil, record.KindOldSpec), UpperBound: record.AppendKindEnd(nil, record.KindOldSpec),
+	}
+}
+
+func hasOld(db *pebble.DB) (bool, error) {
+	it, err := db.NewIter(old())
+	if err != nil {
+		return false, err
+	}
+	return it.First(), it.Close()
+}
+
 // convertSome moves the first specs that are still under their ids, and says how many.
 func convertSome(db *pebble.DB) (n int, err error) {
-	from := record.AppendKind(nil, record.KindOldSpec)
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: record.AppendKindEnd(nil, record.KindOldSpec)})
+	it, err := db.NewIter(old())
 	if err != nil {
 		return 0, err
 	}
 	b := db.NewBatch()
 	ok := it.First()
-	for ; ok && n < convertKeys && err == nil; ok = it.Next() {
+	for ; ok && n < convertKeys && b.Len() < convertBytes && err == nil; ok = it.Next() {
 		n++
 		err = convertOne(b, it)
 	}
-	if err == nil && n > 0 {
-		end := record.AppendKindEnd(nil, record.KindOldSpec)
-		if ok {
-			end = append([]byte(nil), it.Key()...)
-		}
-		err = b.DeleteRange(from, end, nil)
-	}
 	if err == nil {
 		err = it.Error()
+	}
+	if err == nil && n > 0 {
+		if ok {
+			err = b.DeleteRange(old().LowerBound, bytes.Clone(it.Key()), nil)
+		} else {
+			err = errors.Join(b.DeleteRange(old().LowerBound, old().UpperBound, nil), closeIndex(db, b))
+		}
 	}
 	if cerr := it.Close(); err == nil {
 		err = cerr
@@ -91,7 +86,24 @@ func convertSome(db *pebble.DB) (n int, err error) {
 		_ = b.Close()
 		return 0, err
 	}
-	return n, apply(b, pebble.NoSync)
+	return n, apply(b, pebble.Sync)
+}
+
+// closeIndex says that the ids of all specs so far are in the index.
+func closeIndex(db *pebble.DB, b *pebble.Batch) error {
+	key := record.AppendKind(nil, record.KindHead)
+	value, ok, err := view{r: db}.Get(key, nil)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fmt.Errorf("no head: %w", ledger.ErrCorrupt)
+	}
+	var h queue.Head
+	if err := record.DecodeHead(key, value, &h); err != nil {
+		return err
+	}
+	return setIndexed(b, h.NextSerial)
 }
 
 func convertOne(b *pebble.Batch, it *pebble.Iterator) error {

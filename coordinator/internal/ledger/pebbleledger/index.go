@@ -2,6 +2,7 @@ package pebbleledger
 
 import (
 	"cmp"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/stint-dev/stint/coordinator/internal/ledger"
 	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
@@ -19,8 +21,9 @@ import (
 // place, they cost a commit more than all else in it. Nothing is lost with it: after a start it
 // reads the specs behind those that are in the database.
 type index struct {
-	// turn is held from a batch's first id until the batch is in the database: ids that are
-	// written ahead of their specs could be all that a crash leaves.
+	// turn is held from a batch's first id until the batch is in the database, and while it is
+	// decided what to write: ids that are written ahead of their specs, or deleted ahead of their
+	// prune, could be all that a crash leaves.
 	turn    sync.Mutex
 	writing sync.Mutex // one write at a time
 	work    sync.WaitGroup
@@ -32,13 +35,19 @@ type index struct {
 	gone  []string                // of them, those that were dropped meanwhile
 	spare map[string]queue.Serial // empty, to be fresh next
 	below queue.Serial            // all specs below are in fresh, in taken or in the database
+	bytes int                     // written by the batches of what is fresh
+	due   bool                    // a write has been begun in the background
+	err   error                   // none is written after it
 }
 
 const (
 	// indexAt is the usual at: some tenths of a second of full load.
 	indexAt = 32 << 10
+	// indexFill is what is written with them at most: a start reads the specs again that the
+	// index lacks.
+	indexFill = 64 << 20
 	// indexChunk is how many of them are in one batch, so that a commit waits little behind it.
-	indexChunk = 1 << 10
+	indexChunk = 256
 )
 
 func newIndex() *index {
@@ -55,24 +64,35 @@ func (x *index) addAll(ids []indexed) {
 	}
 }
 
-// drop forgets the id of a serial that is pruned. An entry that is under way into the database may
-// land there behind the prune; it goes after that, or, if a crash comes first, leads to no spec.
-func (x *index) drop(id string, s queue.Serial) {
+// dropAll forgets the ids of serials that a batch has pruned; after it is in the database. An entry
+// that is under way may land there behind the prune; it goes after that, or, if a crash comes first,
+// leads to no spec.
+func (x *index) dropAll(ids []indexed) {
+	if len(ids) == 0 {
+		return
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	switch s {
-	case x.fresh[id]:
-		delete(x.fresh, id)
-	case x.taken[id]:
-		x.gone = append(x.gone, id)
+	for i := range ids {
+		switch ids[i].s {
+		case x.fresh[ids[i].id]:
+			delete(x.fresh, ids[i].id)
+		case x.taken[ids[i].id]:
+			x.gone = append(x.gone, ids[i].id)
+		}
 	}
 }
 
-// full tells whether it is time to write.
-func (x *index) full() bool {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	return len(x.fresh) >= x.at && len(x.taken) == 0
+// full tells, once, that it is time to write; n are the bytes of another batch.
+func (x *index) full(n int) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.bytes += n
+	if x.due || x.bytes < indexFill && len(x.fresh) < x.at {
+		return false
+	}
+	x.due = true
+	return true
 }
 
 // snapshot gives the database as it is, and those of the ids that it may not have in its index.
@@ -98,24 +118,28 @@ func (x *index) snapshot(db *pebble.DB, ids []string) (*pebble.Snapshot, map[str
 }
 
 // take moves what is fresh to taken.
-func (x *index) take() (map[string]queue.Serial, queue.Serial) {
+func (x *index) take() (map[string]queue.Serial, queue.Serial, error) {
 	x.turn.Lock()
 	defer x.turn.Unlock()
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.spare == nil { // after a write that failed
-		x.spare = make(map[string]queue.Serial)
+	if x.err != nil {
+		return nil, 0, x.err
 	}
 	x.taken, x.fresh, x.spare = x.fresh, x.spare, nil
-	return x.taken, x.below
+	x.bytes, x.due = 0, false
+	return x.taken, x.below, nil
 }
 
 // write puts all that is fresh into the database. It is as durable as what comes after it.
 func (x *index) write(db *pebble.DB) error {
 	x.writing.Lock()
 	defer x.writing.Unlock()
-	taken, below := x.take()
-	err := writeIndex(db, taken, below)
+	taken, below, err := x.take()
+	if err != nil {
+		return err
+	}
+	err = writeIndex(db, taken, below)
 	for err == nil {
 		gone := x.done()
 		if len(gone) == 0 {
@@ -123,11 +147,21 @@ func (x *index) write(db *pebble.DB) error {
 		}
 		err = deleteIndex(db, gone)
 	}
-	return fmt.Errorf("pebbleledger: index of ids: %w", explain(err))
+	return x.fail(fmt.Errorf("pebbleledger: index of ids: %w", explain(err)))
+}
+
+// fail lets no write follow. What is fresh or was taken stays so, for readers.
+func (x *index) fail(err error) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.err = cmp.Or(x.err, err)
+	return x.err
 }
 
 // done ends a write, unless some of what it wrote was dropped meanwhile: then it gives these.
 func (x *index) done() (gone []string) {
+	x.turn.Lock()
+	defer x.turn.Unlock()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if gone, x.gone = x.gone, nil; len(gone) > 0 {
@@ -216,11 +250,11 @@ func apply(b *pebble.Batch, o *pebble.WriteOptions) (err error) {
 }
 
 // load reads the ids of the specs that the index in the database has not.
-func (x *index) load(db *pebble.DB, see func([]indexed)) (err error) {
+func (x *index) load(ctx context.Context, db *pebble.DB, see func([]indexed)) (err error) {
 	key := record.AppendKind(nil, record.KindIndexed)
 	value, ok, err := view{r: db}.Get(key, nil)
 	if err != nil || !ok {
-		return cmp.Or(err, fmt.Errorf("nothing says how far the index goes"))
+		return cmp.Or(err, fmt.Errorf("nothing says how far the index goes: %w", ledger.ErrCorrupt))
 	}
 	if x.below, err = record.DecodeIndexed(key, value); err != nil {
 		return err
@@ -235,6 +269,9 @@ func (x *index) load(db *pebble.DB, see func([]indexed)) (err error) {
 	defer func() { err = cmp.Or(err, it.Close()) }()
 	var found []indexed
 	for ok := it.First(); ok; ok = it.Next() {
+		if len(found)%indexChunk == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
 		s, err := record.SerialOf(it.Key())
 		if err != nil {
 			return err

@@ -39,8 +39,11 @@ func has(t *testing.T, db *pebble.DB, id string) bool {
 func TestWhatIsDroppedUnderWayIsDroppedAfterwards(t *testing.T) {
 	db, x := memory(t), newIndex()
 	x.addAll([]indexed{{id: "a", s: 1}, {id: "b", s: 2}})
-	taken, below := x.take()
-	x.drop("a", 1)
+	taken, below, err := x.take()
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.dropAll([]indexed{{id: "a", s: 1}})
 	x.addAll([]indexed{{id: "a", s: 3}})
 	if err := writeIndex(db, taken, below); err != nil {
 		t.Fatal(err)

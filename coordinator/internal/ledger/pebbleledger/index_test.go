@@ -2,6 +2,7 @@ package pebbleledger_test
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -56,6 +57,11 @@ func TestIDsAreFoundWhereverTheyAre(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
+	// As after a crash that came before the index was written.
+	raw(t, path, func(b *pebble.Batch) error {
+		err := b.DeleteRange(record.AppendKind(nil, record.KindIndex), record.AppendKindEnd(nil, record.KindIndex), nil)
+		return errors.Join(err, b.Set(record.AppendKind(nil, record.KindIndexed), record.AppendIndexed(nil, 1), nil))
+	})
 	if r, err := verify(t, path); err != nil {
 		t.Errorf("verify before the index was written: %v, %v", r.Faults, err)
 	}
@@ -74,6 +80,32 @@ func TestIDsAreFoundWhereverTheyAre(t *testing.T) {
 	if r, err := verify(t, path); err != nil {
 		t.Errorf("verify: %v, %v", r.Faults, err)
 	}
+}
+
+// TestARefusedPruneLeavesTheID shows that an id is forgotten only with a batch that is in the ledger.
+func TestARefusedPruneLeavesTheID(t *testing.T) {
+	l, m := disk(t, t.TempDir()), ledgertest.NewMaker(3)
+	for range 1000 {
+		b := m.Random(5)
+		if len(b.Prune) == 0 || len(b.Events) == 0 {
+			if err := commit(l, b); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		id := b.Prune[0].ID
+		b.Events[0].Sequence += 1000
+		if _, err := l.Commit(b); err == nil {
+			t.Fatal("a gap in the events was taken")
+		}
+		f, err := l.Get(t.Context(), ledger.Keys{IDs: []string{id}})
+		if err != nil || f.IDs[0] == nil {
+			t.Errorf("task %q of the refused batch: %+v, error %v", id, f.IDs[0], err)
+		}
+		_ = l.Close()
+		return
+	}
+	t.Fatal("nothing was pruned")
 }
 
 // TestAnIDMayLeadNowhere shows that an entry of the index that outlived its task is as good as none,

@@ -78,7 +78,7 @@ func (l *Ledger) open(ctx context.Context, at vfs.FS, dir string, lock *pebble.L
 		return ledger.Identity{}, err
 	}
 	if err = convert(ctx, db, l.o.Logger); err == nil {
-		err = l.index.load(db, l.absent.addAll)
+		err = l.index.load(ctx, db, l.absent.addAll)
 	}
 	if err != nil {
 		_ = db.Close()
@@ -137,7 +137,19 @@ func mark(db *pebble.DB, key, value []byte, id *ledger.Identity) error {
 	if bytes.Equal(now, value) {
 		return nil
 	}
-	return db.Set(key, now, pebble.Sync)
+	b := db.NewBatch()
+	if err := b.Set(key, now, nil); err != nil {
+		return err
+	}
+	switch old, err := hasOld(db); {
+	case err != nil:
+		return err
+	case !old: // nothing to convert
+		if err := closeIndex(db, b); err != nil {
+			return err
+		}
+	}
+	return apply(b, pebble.Sync)
 }
 
 // create writes the first records, durably.

@@ -24,7 +24,8 @@ type Ledger struct {
 	writer  keyed.Writer
 	absent  *absent
 	index   *index
-	ids     []indexed // of the batch that is being encoded
+	ids     []indexed // new in the batch that is being encoded
+	pruned  []indexed // and those that go with it
 	refused error     // why a batch could not be written at all; final like a failure
 }
 
@@ -52,7 +53,7 @@ func (l *Ledger) Commit(b *queue.Batch) (func() error, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.index.full() {
+	if l.index.full(w.size) {
 		db := l.db
 		l.index.work.Go(func() {
 			if err := l.index.write(db); err != nil {
@@ -75,15 +76,17 @@ func (l *Ledger) commit(b *queue.Batch) (*waiter, error) {
 	l.index.addAll(l.ids)
 	w, err := l.apply(p, b.Head.Batch)
 	if err != nil {
-		return nil, l.failure.set(fmt.Errorf("pebbleledger: commit of batch %d: %w", b.Head.Batch, explain(err)))
+		err = l.failure.set(fmt.Errorf("pebbleledger: commit of batch %d: %w", b.Head.Batch, explain(err)))
+		return nil, l.index.fail(err) // it has ids that the database has not
 	}
+	l.index.dropAll(l.pruned)
 	return w, nil
 }
 
 // encode turns b into a batch of Pebble's.
 func (l *Ledger) encode(b *queue.Batch) (*pebble.Batch, error) {
 	p := l.db.NewBatch()
-	l.ids = l.ids[:0]
+	l.ids, l.pruned = l.ids[:0], l.pruned[:0]
 	err := l.writer.Write(b, sink{p, l}, func() (keyed.View, func() error, error) {
 		return view{r: l.db}, func() error { return nil }, nil
 	})
@@ -102,10 +105,11 @@ func (l *Ledger) apply(p *pebble.Batch, n uint64) (_ *waiter, err error) {
 			err = fmt.Errorf("write of the log: %v", r)
 		}
 	}()
+	size := p.Len()
 	if err := l.db.ApplyNoSyncWait(p, pebble.Sync); err != nil {
 		return nil, err
 	}
-	return &waiter{f: l.failure, p: p, n: n}, nil
+	return &waiter{f: l.failure, p: p, n: n, size: size}, nil
 }
 
 // waiter waits for the sync of one batch.
@@ -113,6 +117,7 @@ type waiter struct {
 	f    *failure
 	p    *pebble.Batch
 	n    uint64
+	size int // bytes
 	once sync.Once
 	err  error
 }
@@ -143,7 +148,7 @@ func (s sink) Index(id string, n queue.Serial) error {
 }
 
 func (s sink) Unindex(id string, n queue.Serial) error {
-	s.l.index.drop(id, n)
+	s.l.pruned = append(s.l.pruned, indexed{id: id, s: n})
 	return s.p.Delete(record.AppendIndexKey(nil, id), nil)
 }
 
@@ -164,6 +169,15 @@ func (l *Ledger) Close() error {
 		return err
 	}
 	l.index.work.Wait()
+	if l.refused == nil {
+		// A start needs not read the newest specs then.
+		if err := l.index.write(db); err != nil {
+			return l.failure.set(err)
+		}
+	}
+	if err := l.failure.get(); err != nil {
+		return err
+	}
 	err := db.Close()
 	if cerr := l.lock.Close(); err == nil {
 		err = cerr

@@ -44,8 +44,11 @@ const (
 	// l0Stop stalls writes. Reads of level 0 look at each; well above l0Compact, so that
 	// a burst is taken first and merged later.
 	l0Stop = 32
-	// tableBytes is the size of a table in level 0; each level below doubles it.
-	tableBytes = 4 << 20
+	// tableBytes is the size of a table in level 0; each level below doubles it. A memtable makes
+	// one of each kind.
+	tableBytes = 16 << 20
+	// l0Files is no reason to merge: those of specs and events lie side by side.
+	l0Files = 5000
 	// baseBytes is the size of the first level below 0: some memtables.
 	baseBytes = 4 * memtable
 	// blockBytes of a table are read and checked as one: some ten records.
@@ -89,6 +92,7 @@ func (o *Options) pebbleOptions(f *failure, lock *pebble.Lock) *pebble.Options {
 		MemTableStopWritesThreshold: memtables,
 		L0CompactionThreshold:       l0Compact,
 		L0StopWritesThreshold:       l0Stop,
+		L0CompactionFileThreshold:   l0Files,
 		LBaseMaxBytes:               baseBytes,
 		BytesPerSync:                syncBytes,
 		WALBytesPerSync:             0, // every batch is synced as a whole anyway

@@ -1,6 +1,7 @@
 package pebbleledger
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -92,6 +93,26 @@ func verify(ctx context.Context, o Options, progress func(done, total int64)) (r
 	return r, nil
 }
 
+var errOlder = fmt.Errorf("pebbleledger: %w: of an older version, and not converted yet; start a coordinator of this version on the folder once, then verify it", ledger.ErrFormat)
+
+// unconverted tells of a ledger that its first start has to convert before it can be read.
+func (r *Report) unconverted(db *pebble.DB, v view) (bool, error) {
+	_, ok, err := v.Get(record.AppendKind(nil, record.KindIndexed), nil)
+	if err != nil || ok {
+		return false, err
+	}
+	old, err := hasOld(db)
+	switch {
+	case err != nil:
+		return false, err
+	case old:
+		r.fault(errOlder) // the conversion was broken off
+	default:
+		r.fault(fmt.Errorf("pebbleledger: nothing says how far the index goes: %w", ledger.ErrCorrupt))
+	}
+	return old, nil
+}
+
 // records checks the ledger as its readers see it.
 func (r *Report) records(ctx context.Context, db *pebble.DB) error {
 	s := db.NewSnapshot()
@@ -109,10 +130,13 @@ func (r *Report) records(ctx context.Context, db *pebble.DB) error {
 			r.fault(err)
 		}
 		r.ID = id.ID
+		if err == nil && !bytes.Equal(record.AppendMeta(nil, &id), value) {
+			r.fault(errOlder)
+			return nil
+		}
 	}
-	if _, ok, err := v.Get(record.AppendKind(nil, record.KindIndexed), nil); err == nil && !ok {
-		r.fault(fmt.Errorf("pebbleledger: %w: of an older version, and not converted yet; start a coordinator of this version on the folder once, then verify it", ledger.ErrFormat))
-		return nil
+	if unconverted, err := r.unconverted(db, v); unconverted || err != nil {
+		return err
 	}
 	var err error
 	r.Census, err = keyed.Check(ctx, v, r.fault, func() {})

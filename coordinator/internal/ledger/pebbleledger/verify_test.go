@@ -186,6 +186,16 @@ func TestDisagreementsAreFound(t *testing.T) {
 			err := b.Delete(record.AppendIndexKey(nil, s.ID), nil)
 			return errors.Join(err, b.Set(record.AppendKind(nil, record.KindIndexed), record.AppendIndexed(nil, m.Head.NextSerial), nil))
 		}, "not in the index"},
+		"no end of the index": {func(b *pebble.Batch, _ *ledgertest.Model) error {
+			return b.Delete(record.AppendKind(nil, record.KindIndexed), nil)
+		}, "how far the index goes"},
+		"two specs of an id": {func(b *pebble.Batch, m *ledgertest.Model) error {
+			s := m.Specs[anyLive(m)]
+			err := b.Set(record.AppendSerialKey(nil, record.KindSpec, m.Head.NextSerial), record.AppendSpec(nil, &s), nil)
+			l := m.Live[s.Serial]
+			l.Serial = m.Head.NextSerial
+			return errors.Join(err, b.Set(record.AppendSerialKey(nil, record.KindLive, l.Serial), record.AppendLive(nil, &l), nil))
+		}, "two specs"},
 		"an index from the future": {func(b *pebble.Batch, m *ledgertest.Model) error {
 			return b.Set(record.AppendKind(nil, record.KindIndexed), record.AppendIndexed(nil, m.Head.NextSerial+1), nil)
 		}, "the index goes to serial"},

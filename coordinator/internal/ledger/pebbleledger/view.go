@@ -98,6 +98,9 @@ func (l *Ledger) Get(ctx context.Context, k ledger.Keys) (f ledger.Found, err er
 // List is ledger.Ledger's.
 func (l *Ledger) List(ctx context.Context, q ledger.Query) (p ledger.Page, err error) {
 	if q.IDPrefix != "" && l.db != nil {
+		if err := l.failure.get(); err != nil {
+			return p, err
+		}
 		if err := l.index.write(l.db); err != nil { // its walk needs all ids
 			return p, l.failure.set(err)
 		}

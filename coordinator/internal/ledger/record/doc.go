@@ -20,7 +20,8 @@
 // it arrives in the order of its keys, and a store that merges sorted tables has nothing to merge.
 // Ids come at random, and are short. An index entry may outlive its task; serials are never used
 // again, so that it leads to no spec. Live records have a range of
-// their own: starting up reads that range and none of the history. A task's life is five
+// their own: starting up reads that range, the newest specs if the index lacks them, and none of the
+// history. A task's life is five
 // writes and its entry of the index: live put, live overwritten, live deleted, spec, terminal record.
 //
 // # Values
