@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
@@ -41,11 +42,14 @@ func FuzzDecode(f *testing.F) {
 		{LeaseId: "a", Result: &stintv1.Result{Text: "x", Model: "m", BudgetUsedUsd: new(0.5)}},
 		{LeaseId: "b", Failure: &stintv1.Failure{Message: "no"}}, {Result: &stintv1.Result{}}, {},
 	}})
+	add(&stintv1.SessionRequest{Heartbeat: &stintv1.Heartbeat{Number: -1, RoundTrip: durationpb.New(-time.Second - 1)}})
+	add(&stintv1.SessionRequest{CreditTotal: 1, Heartbeat: &stintv1.Heartbeat{Leases: []*stintv1.LeaseProgress{{LeaseId: "a"}}}})
 	add(&stintv1.SessionRequest{Hello: &stintv1.Hello{AgentId: "a"}, Heartbeat: &stintv1.Heartbeat{Number: 1}})
 	for _, s := range []string{
 		"\x0a\x80\x00", "\x0a\x03\x0a\x01\xff", "\x08\x01", "\x0a\x02\x48\x80", "\x0a\x00\x0a\x00", // an empty, not UTF-8, another field, cut, two
 		"\x0a\x0b\x48\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", "\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", // numbers of more than 64 bits
 		"\x8a\x80\x00\x02\x0a\x00", "\x22\x04\x12\x00\x12\x00", "\x23\x24", "\x22\x00\x21", // a tag spelled long, a result twice, a group
+		"\x1a\x02\x08\x01\x1a\x00", "\x1a\x08\x1a\x02\x08\x01\x1a\x02\x10\x01", // a heartbeat twice, its round trip twice
 	} {
 		f.Add([]byte(s))
 	}
@@ -86,6 +90,15 @@ func TestWhatIsDecodedByHand(t *testing.T) {
 		t.Error("a task with parameters was read by hand")
 	}
 	m := &stintv1.SessionRequest{CreditTotal: 9, Reports: []*stintv1.Report{{LeaseId: "a", Result: &stintv1.Result{Text: "x"}}}}
+	if got := new(stintv1.SessionRequest); !readSession(encode(m), got) || !proto.Equal(got, m) {
+		t.Errorf("read %v", got)
+	}
+	m.Heartbeat = &stintv1.Heartbeat{Number: -1, RoundTrip: &durationpb.Duration{Seconds: -3, Nanos: -7}}
+	if got := new(stintv1.SessionRequest); !readSession(encode(m), got) || !proto.Equal(got, m) ||
+		!readHeartbeat(encode(m.Heartbeat), new(stintv1.Heartbeat)) {
+		t.Errorf("read %v", got)
+	}
+	m.Heartbeat.Leases = []*stintv1.LeaseProgress{{LeaseId: "a"}}
 	if got := new(stintv1.SessionRequest); !readSession(encode(m), got) || !proto.Equal(got, m) {
 		t.Errorf("read %v", got)
 	}

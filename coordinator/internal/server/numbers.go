@@ -22,9 +22,13 @@ const (
 
 	submitTasks protowire.Number = 1 // SubmitTasksRequest.tasks, and SubmitTaskRequest.task
 
-	requestCredit   protowire.Number = 2
-	requestReports  protowire.Number = 4
-	requestDraining protowire.Number = 6
+	requestCredit    protowire.Number = 2
+	requestHeartbeat protowire.Number = 3
+	requestReports   protowire.Number = 4
+	requestDraining  protowire.Number = 6
+
+	heartbeatNumber    protowire.Number = 1
+	heartbeatRoundTrip protowire.Number = 3
 
 	reportLease  protowire.Number = 1
 	reportResult protowire.Number = 2

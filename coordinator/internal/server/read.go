@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
 )
@@ -96,9 +97,15 @@ const (
 
 	tagTasks = uint64(submitTasks)<<3 | tagBytes // SubmitTaskRequest.task has the same
 
-	tagCredit   = uint64(requestCredit)<<3 | tagVarint
-	tagReports  = uint64(requestReports)<<3 | tagBytes
-	tagDraining = uint64(requestDraining)<<3 | tagVarint
+	tagCredit    = uint64(requestCredit)<<3 | tagVarint
+	tagHeartbeat = uint64(requestHeartbeat)<<3 | tagBytes
+	tagReports   = uint64(requestReports)<<3 | tagBytes
+	tagDraining  = uint64(requestDraining)<<3 | tagVarint
+
+	tagHeartbeatNumber    = uint64(heartbeatNumber)<<3 | tagVarint
+	tagHeartbeatRoundTrip = uint64(heartbeatRoundTrip)<<3 | tagBytes
+	tagDurationSeconds    = uint64(durationSeconds)<<3 | tagVarint
+	tagDurationNanos      = uint64(durationNanos)<<3 | tagVarint
 
 	tagReportLease  = uint64(reportLease)<<3 | tagBytes
 	tagReportResult = uint64(reportResult)<<3 | tagBytes
@@ -177,7 +184,7 @@ func readTask(text string, t *stintv1.Task) bool {
 	return !w.bad
 }
 
-// readSession reads a message of an agent that has nothing but credit and successes.
+// readSession reads a message of an agent that has nothing but credit, successes and a heartbeat.
 func readSession(text string, m *stintv1.SessionRequest) bool {
 	w := reader{rest: text}
 	n := w.count(tagReports)
@@ -194,12 +201,21 @@ func readSession(text string, m *stintv1.SessionRequest) bool {
 	}
 	var credit int64
 	var draining bool
+	var heartbeat *stintv1.Heartbeat
 	for tag, more := w.next(); more; tag, more = w.next() {
 		switch tag {
 		case tagCredit:
 			credit = int64(w.varint())
 		case tagDraining:
 			draining = w.varint() != 0
+		case tagHeartbeat:
+			if heartbeat != nil {
+				return false // they are to be merged
+			}
+			heartbeat = new(stintv1.Heartbeat)
+			if text := w.bytes(); !readHeartbeat(text, heartbeat) && !byLibrary(text, heartbeat) {
+				return false
+			}
 		case tagReports:
 			x := &array[len(reports)]
 			if text := w.bytes(); !readReport(text, &x.report, &x.result) && !byLibrary(text, &x.report) {
@@ -213,8 +229,42 @@ func readSession(text string, m *stintv1.SessionRequest) bool {
 	if w.bad {
 		return false
 	}
-	m.CreditTotal, m.Draining, m.Reports = credit, draining, reports
+	m.CreditTotal, m.Draining, m.Reports, m.Heartbeat = credit, draining, reports, heartbeat
 	return true
+}
+
+// readHeartbeat reads that of an idle agent.
+func readHeartbeat(text string, h *stintv1.Heartbeat) bool {
+	w := reader{rest: text}
+	for tag, more := w.next(); more; tag, more = w.next() {
+		switch {
+		case tag == tagHeartbeatNumber:
+			h.Number = int64(w.varint())
+		case tag == tagHeartbeatRoundTrip && h.RoundTrip == nil:
+			h.RoundTrip = new(durationpb.Duration)
+			if !readDuration(w.bytes(), h.RoundTrip) {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return !w.bad
+}
+
+func readDuration(text string, d *durationpb.Duration) bool {
+	w := reader{rest: text}
+	for tag, more := w.next(); more; tag, more = w.next() {
+		switch tag {
+		case tagDurationSeconds:
+			d.Seconds = int64(w.varint())
+		case tagDurationNanos:
+			d.Nanos = int32(w.varint())
+		default:
+			return false
+		}
+	}
+	return !w.bad
 }
 
 func readReport(text string, r *stintv1.Report, result *stintv1.Result) bool {
