@@ -76,6 +76,9 @@ func (f *failure) Fatalf(format string, args ...any) {
 func (f *failure) listener() *pebble.EventListener {
 	return &pebble.EventListener{
 		BackgroundError: func(err error) {
+			if f.get() != nil {
+				return // Pebble tries again and again
+			}
 			_ = f.set(fmt.Errorf("pebbleledger: background: %w", explain(err)))
 		},
 		DataCorruption: func(i pebble.DataCorruptionInfo) {

@@ -70,6 +70,7 @@ func verify(ctx context.Context, o Options, progress func(done, total int64)) (r
 	// A fault in the background is found by reading too; it must not end the process.
 	p := l.o.pebbleOptions(l.failure, lock)
 	p.ReadOnly = true
+	p.DisableTableStats = true // nothing is merged
 	p.EventListener = &pebble.EventListener{
 		BackgroundError: func(err error) { l.o.Logger.Error("ledger trouble", "error", err) },
 		DataCorruption:  func(i pebble.DataCorruptionInfo) { l.o.Logger.Error("ledger data corrupt", "file", i.Path) },
@@ -96,21 +97,24 @@ func verify(ctx context.Context, o Options, progress func(done, total int64)) (r
 var errOlder = fmt.Errorf("pebbleledger: %w: of an older version, and not converted yet; start a coordinator of this version on the folder once, then verify it", ledger.ErrFormat)
 
 // unconverted tells of a ledger that its first start has to convert before it can be read.
-func (r *Report) unconverted(db *pebble.DB, v view) (bool, error) {
+func (r *Report) unconverted(db *pebble.DB, v view) bool {
 	_, ok, err := v.Get(record.AppendKind(nil, record.KindIndexed), nil)
-	if err != nil || ok {
-		return false, err
+	if ok {
+		return false
 	}
-	old, err := hasOld(db)
+	old := false
+	if err == nil {
+		old, err = hasOld(db)
+	}
 	switch {
 	case err != nil:
-		return false, err
+		r.fault(err)
 	case old:
 		r.fault(errOlder) // the conversion was broken off
 	default:
 		r.fault(fmt.Errorf("pebbleledger: nothing says how far the index goes: %w", ledger.ErrCorrupt))
 	}
-	return old, nil
+	return old
 }
 
 // records checks the ledger as its readers see it.
@@ -135,8 +139,8 @@ func (r *Report) records(ctx context.Context, db *pebble.DB) error {
 			return nil
 		}
 	}
-	if unconverted, err := r.unconverted(db, v); unconverted || err != nil {
-		return err
+	if r.unconverted(db, v) {
+		return nil
 	}
 	var err error
 	r.Census, err = keyed.Check(ctx, v, r.fault, func() {})

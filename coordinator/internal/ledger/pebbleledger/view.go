@@ -70,7 +70,7 @@ func (l *Ledger) read(what string, ids []string, f func(keyed.View) error) (err 
 		}
 	}()
 	if err := f(view{s, fresh}); err != nil {
-		return fmt.Errorf("pebbleledger: %s: %w", what, explain(err))
+		return fmt.Errorf("pebbleledger: %s of folder %q: %w", what, l.o.Dir, explain(err))
 	}
 	return nil
 }
