@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -27,6 +28,9 @@ type failure struct {
 func newFailure(o *Options) *failure {
 	return &failure{log: o.Logger, onFatal: o.OnFatal, exit: os.Exit}
 }
+
+// retryPause is between two tries of Pebble's background after a failure.
+const retryPause = 10 * time.Millisecond
 
 // set notes a failure, if it is the first, and gives the first.
 func (f *failure) set(err error) error {
@@ -77,7 +81,8 @@ func (f *failure) listener() *pebble.EventListener {
 	return &pebble.EventListener{
 		BackgroundError: func(err error) {
 			if f.get() != nil {
-				return // Pebble tries again and again
+				time.Sleep(retryPause) // or Pebble tries a table again and again, at full speed
+				return
 			}
 			_ = f.set(fmt.Errorf("pebbleledger: background: %w", explain(err)))
 		},
