@@ -56,16 +56,7 @@ func TestAnOlderLedgerIsConverted(t *testing.T) {
 		t.Errorf("verify left %x, want %x as it was", got, old)
 	}
 	l := disk(t, path)
-	got, err := ledgertest.Dump(t.Context(), l)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := got.Diff(m.Model); d != "" {
-		t.Errorf("read otherwise: %s", d)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	closeHolding(t, l, m.Model)
 	if got := metaOf(t, path); !bytes.Equal(got, id) {
 		t.Errorf("marked %x, want %x", got, id)
 	}
@@ -96,11 +87,17 @@ func TestAConversionGoesOn(t *testing.T) {
 		t.Fatalf("error %v, want that it was broken off", err)
 	}
 	l = disk(t, path)
+	closeHolding(t, l, m.Model)
+}
+
+// closeHolding closes a ledger that must hold what the model does.
+func closeHolding(t *testing.T, l *pebbleledger.Ledger, m *ledgertest.Model) {
+	t.Helper()
 	got, err := ledgertest.Dump(t.Context(), l)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := got.Diff(m.Model); d != "" {
+	if d := got.Diff(m); d != "" {
 		t.Errorf("read otherwise: %s", d)
 	}
 	if err := l.Close(); err != nil {
