@@ -21,3 +21,10 @@ func (l *Ledger) Tables() (spans [][2][]byte, err error) {
 
 // DB is the database itself.
 func (l *Ledger) DB() *pebble.DB { return l.db }
+
+// HeardOfTables tells whether new tables are looked at for what can be moved.
+func (l *Ledger) HeardOfTables() bool {
+	l.settle.mu.Lock()
+	defer l.settle.mu.Unlock()
+	return len(l.settle.top) > 0
+}

@@ -154,7 +154,7 @@ func TestTablesKeepKindsApart(t *testing.T) {
 	if err != nil || len(spans) == 0 {
 		t.Fatalf("%d tables, error %v", len(spans), err)
 	}
-	for _, k := range []record.Kind{record.KindEvents, record.KindIndex, record.KindTerminal, record.KindSpec} {
+	for _, k := range []record.Kind{record.KindEvents, record.KindLive, record.KindTerminal, record.KindSpec} {
 		for _, s := range spans {
 			inside := record.KindOf(s[0]) == k && record.KindOf(s[1]) == k
 			outside := bytes.Compare(s[1], record.AppendKind(nil, k)) < 0 || bytes.Compare(s[0], record.AppendKindEnd(nil, k)) >= 0
@@ -162,6 +162,9 @@ func TestTablesKeepKindsApart(t *testing.T) {
 				t.Errorf("a table from %q to %q has records of kind %c and others", s[0], s[1], k)
 			}
 		}
+	}
+	if !l.HeardOfTables() {
+		t.Error("nobody heard of the new tables")
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)

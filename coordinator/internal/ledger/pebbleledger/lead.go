@@ -86,11 +86,14 @@ func (l *Ledger) open(ctx context.Context, at vfs.FS, dir string, lock *pebble.L
 	}
 	l.db = db
 	l.absent.fill(db)
+	l.settle.start(db)
 	return id, nil
 }
 
 func (l *Ledger) openOnce(dir string, lock *pebble.Lock) (db *pebble.DB, id ledger.Identity, created bool, err error) {
-	if db, err = pebble.Open(dir, l.o.pebbleOptions(l.failure, lock)); err != nil {
+	o := l.o.pebbleOptions(l.failure, lock)
+	o.EventListener.FlushEnd = func(i pebble.FlushInfo) { l.settle.flushed(i.Output) }
+	if db, err = pebble.Open(dir, o); err != nil {
 		return nil, id, false, fmt.Errorf("pebbleledger: open folder %q: %w", dir, explain(err))
 	}
 	if id, created, err = identify(db); err != nil {

@@ -24,6 +24,7 @@ type Ledger struct {
 	writer  keyed.Writer
 	absent  *absent
 	index   *index
+	settle  *settle
 	ids     []indexed // new in the batch that is being encoded
 	pruned  []indexed // and those that go with it
 	refused error     // why a batch could not be written at all; final like a failure
@@ -35,7 +36,7 @@ var _ ledger.Ledger = (*Ledger)(nil)
 func New(o Options) *Ledger {
 	o.CacheBytes = cmp.Or(o.CacheBytes, DefaultCache)
 	o.Logger = cmp.Or(o.Logger, slog.Default())
-	return &Ledger{o: o, failure: newFailure(&o), absent: newAbsent(), index: newIndex()}
+	return &Ledger{o: o, failure: newFailure(&o), absent: newAbsent(), index: newIndex(), settle: newSettle()}
 }
 
 // Commit is ledger.Ledger's. The wait must be called.
@@ -163,6 +164,7 @@ func (l *Ledger) Close() error {
 		return fmt.Errorf("pebbleledger: close: %w", ledger.ErrClosed)
 	}
 	l.absent.end()
+	l.settle.end()
 	db := l.db
 	l.db = nil
 	if err := l.failure.get(); err != nil {

@@ -38,16 +38,16 @@ const (
 	// bloomBits a key make a miss cheap (1 % are looked for in vain): each submit looks
 	// its id up and finds nothing.
 	bloomBits = 10
-	// l0Compact: files in level 0 above each other from which they are merged down. Each merge
-	// rewrites most of the index below, since ids are random: fewer and larger ones cost less.
-	l0Compact = 16
-	// l0Stop stalls writes. Reads of level 0 look at each; well above l0Compact, so that
-	// a burst is taken first and merged later.
-	l0Stop = 32
+	// l0Compact: twice the tables in level 0 above each other from which they are merged down. Each
+	// merge rewrites most of the index below, since ids are random: few and large ones cost less.
+	l0Compact = 64
+	// l0Stop stalls writes at so many above each other, each of which a read looks at; well above
+	// what is merged, so that a burst is taken first and merged later.
+	l0Stop = 96
 	// tableBytes is the size of a table in level 0; each level below doubles it. A memtable makes
 	// one of each kind.
 	tableBytes = 16 << 20
-	// l0Files is no reason to merge: those of specs and events lie side by side.
+	// l0Files is no reason to merge: tables of terminal records mostly lie side by side.
 	l0Files = 5000
 	// baseBytes is the size of the first level below 0: some memtables.
 	baseBytes = 4 * memtable
@@ -64,12 +64,22 @@ const (
 	compactions = 2
 )
 
-// apart ends tables where a kind begins whose keys come in their order, and where it ends: such a
-// table overlaps none before it and is never merged with them. One that reached into its
-// neighbours would cover all that is old of one of the two.
+// spans are the kinds, from the first to the last, that have tables of their own.
+var spans = [...][2]record.Kind{
+	{record.KindEvents, record.KindEvents},
+	{record.KindHead, record.KindIndexed}, // and the index between them: all are written again and again
+	{record.KindLive, record.KindLive},
+	{record.KindTerminal, record.KindTerminal},
+	{record.KindSpec, record.KindSpec},
+}
+
+// apart ends tables where a span begins, and where it ends. A table of what comes in the order of
+// its keys then overlaps none before it and is never merged with them, and the deletions of live
+// records go at the first merge. One that reached into its neighbours would cover all that is old
+// of one of the two.
 func apart(start []byte) (pebble.SpanPolicy, []byte, error) {
-	for _, k := range []record.Kind{record.KindEvents, record.KindIndex, record.KindTerminal, record.KindSpec} {
-		from, to := record.AppendKind(nil, k), record.AppendKindEnd(nil, k)
+	for _, s := range spans {
+		from, to := record.AppendKind(nil, s[0]), record.AppendKindEnd(nil, s[1])
 		if bytes.Compare(start, from) < 0 {
 			return pebble.SpanPolicy{}, from, nil
 		}
