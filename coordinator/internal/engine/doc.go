@@ -19,7 +19,7 @@
 //   - One goroutine, the loop, touches the machine. It does no I/O and waits for no reader.
 //   - A turn leaves after its own batch and all batches before it are durable (D3). A turn
 //     without a batch waits for the one before it.
-//   - At most two batches are in flight: while one syncs the next is stepped and applied. What
+//   - At most three batches are in flight: while one syncs the next are stepped and applied. What
 //     comes meanwhile gathers, so a slow disk makes batches bigger, not waits longer.
 //   - Reads that need the machine are commands too, and leave like replies. Reads of the ledger
 //     are held until the newest batch handed to it is released, because readers see a batch

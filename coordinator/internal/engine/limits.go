@@ -4,8 +4,9 @@ import "time"
 
 const (
 	// inFlight batches may be stepped and not yet durable: one that syncs, one that is applied
-	// meanwhile. More would only make batches smaller, and syncs more.
-	inFlight = 2
+	// and has its sync next, one that is stepped. With two the loop idles through long syncs;
+	// more would only make batches smaller, and syncs more.
+	inFlight = 3
 
 	// backlog is how many calls may wait for the loop before their callers block.
 	backlog = 1024

@@ -10,8 +10,8 @@ import (
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
-// Never more than two batches are in flight; what comes meanwhile makes one more.
-func TestPipelineOfTwo(t *testing.T) {
+// Never more than three batches are in flight; what comes meanwhile makes one more.
+func TestPipelineOfThree(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		r.ledger.Hold()
 		var calls []*going[[]bool]
@@ -20,21 +20,21 @@ func TestPipelineOfTwo(t *testing.T) {
 			g.waits(id)
 			calls = append(calls, g)
 		}
-		if n := r.ledger.Held(); n != 2 {
+		if n := r.ledger.Held(); n != 3 {
 			t.Errorf("%d batches are in flight", n)
 		}
 		r.ledger.ReleaseNext()
 		calls[0].ends("a")
 		calls[1].waits("b")
-		if n := r.ledger.Commits(); n != 3 {
+		if n := r.ledger.Commits(); n != 4 {
 			t.Errorf("%d batches were made", n)
 		}
 		r.ledger.Release()
 		for _, g := range calls {
 			g.ends("submit")
 		}
-		if n := r.ledger.Commits(); n != 3 {
-			t.Errorf("%d batches for what had gathered", n-2)
+		if n := r.ledger.Commits(); n != 4 {
+			t.Errorf("%d batches for what had gathered", n-3)
 		}
 	})
 }
@@ -45,7 +45,7 @@ func TestStopReleasesWhatIsCommitted(t *testing.T) {
 		r := start(t, memledger.New())
 		r.ledger.Hold()
 		var calls []*going[[]bool]
-		for _, id := range []string{"a", "b", "c"} {
+		for _, id := range []string{"a", "b", "c", "d"} {
 			g := begin(t, func() ([]bool, error) { return r.Submit(t.Context(), specs(id), nil) })
 			g.waits(id)
 			calls = append(calls, g)
@@ -53,10 +53,11 @@ func TestStopReleasesWhatIsCommitted(t *testing.T) {
 		r.cancel()
 		calls[0].waits("a")
 		r.ledger.Release()
-		calls[0].ends("a")
-		calls[1].ends("b")
-		if err := calls[2].failed(); !errors.Is(err, ErrStopping) {
-			t.Errorf("the third submit: %v", err)
+		for _, g := range calls[:3] {
+			g.ends("submit")
+		}
+		if err := calls[3].failed(); !errors.Is(err, ErrStopping) {
+			t.Errorf("the fourth submit: %v", err)
 		}
 		r.stop()
 	})
@@ -102,14 +103,17 @@ func TestStallEndsNoLease(t *testing.T) {
 		r.receive(s)
 
 		r.ledger.Hold() // a disk that hangs for longer than every deadline
-		x := begin(t, func() ([]bool, error) { return r.Submit(ctx, specs("c"), nil) })
-		x.waits("c")
-		y := begin(t, func() ([]bool, error) { return r.Submit(ctx, specs("d"), nil) })
-		y.waits("d")
+		var calls []*going[[]bool]
+		for _, id := range []string{"c", "d", "e"} {
+			g := begin(t, func() ([]bool, error) { return r.Submit(ctx, specs(id), nil) })
+			g.waits(id)
+			calls = append(calls, g)
+		}
 		time.Sleep(10 * r.config.LeaseTTL)
 		r.ledger.Release()
-		x.ends("c")
-		y.ends("d")
+		for _, g := range calls {
+			g.ends("submit")
+		}
 		for _, id := range []string{"a", "b"} {
 			if got := r.task(id); got.Status.State != queue.Running || got.Status.Lost != 0 {
 				t.Errorf("after the stall %s is %+v", id, got.Status)
