@@ -93,7 +93,7 @@ func apart(start []byte) (pebble.SpanPolicy, []byte, error) {
 // pebbleOptions is the whole configuration: what is not set here is Pebble's own matter.
 func (o *Options) pebbleOptions(f *failure, lock *pebble.Lock) *pebble.Options {
 	p := &pebble.Options{
-		FS:   o.FS, // nil: the machine's, with a watch over slow operations
+		FS:   buffered{o.FS},
 		Lock: lock,
 		// Pebble takes the memtables out of the cache; they come on top here.
 		CacheSize:                   o.CacheBytes + 2*memtable,
@@ -110,6 +110,10 @@ func (o *Options) pebbleOptions(f *failure, lock *pebble.Lock) *pebble.Options {
 		CompactionConcurrencyRange:  func() (int, int) { return 1, compactions },
 		Logger:                      f,
 		EventListener:               f.listener(),
+	}
+	if o.FS == nil {
+		p.FS = buffered{vfs.Default}
+		p.WithFSDefaults() // a watch over slow operations
 	}
 	p.TargetFileSizes[0] = tableBytes
 	p.Experimental.SpanPolicyFunc = apart
