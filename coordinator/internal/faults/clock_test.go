@@ -84,7 +84,7 @@ func wantTimesRise(t *testing.T, events []queue.Event) {
 }
 
 // L7: while the coordinator itself stands still, here for a disk that takes three lease lengths
-// for two batches, no live agent's lease ends.
+// for three batches, no live agent's lease ends.
 func TestStallOfTheCoordinator(t *testing.T) {
 	bubble(t, func(t *testing.T, l *life) {
 		l.submit(spec("a"), spec("b"))
@@ -106,12 +106,12 @@ func TestStallOfTheCoordinator(t *testing.T) {
 			}
 		}()
 		open := l.gate.hold(applied)
-		stuck := []*going[[]bool]{
-			begin(t, func() ([]bool, error) { return l.Submit(t.Context(), []queue.Spec{spec("c")}, nil) }),
+		var stuck []*going[[]bool]
+		for _, id := range []string{"c", "d", "e"} { // as many as may be in flight
+			g := begin(t, func() ([]bool, error) { return l.Submit(t.Context(), []queue.Spec{spec(id)}, nil) })
+			g.waits(id)
+			stuck = append(stuck, g)
 		}
-		stuck[0].waits("first")
-		stuck = append(stuck, begin(t, func() ([]bool, error) { return l.Submit(t.Context(), []queue.Spec{spec("d")}, nil) }))
-		stuck[1].waits("second")
 		time.Sleep(3 * ttl)
 		<-silent
 		open()

@@ -2,6 +2,7 @@ package pebbleledger
 
 import (
 	"bytes"
+	"cmp"
 	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -93,7 +94,7 @@ func apart(start []byte) (pebble.SpanPolicy, []byte, error) {
 // pebbleOptions is the whole configuration: what is not set here is Pebble's own matter.
 func (o *Options) pebbleOptions(f *failure, lock *pebble.Lock) *pebble.Options {
 	p := &pebble.Options{
-		FS:   buffered{o.FS},
+		FS:   buffered{cmp.Or(o.FS, vfs.Default)},
 		Lock: lock,
 		// Pebble takes the memtables out of the cache; they come on top here.
 		CacheSize:                   o.CacheBytes + 2*memtable,
@@ -112,7 +113,6 @@ func (o *Options) pebbleOptions(f *failure, lock *pebble.Lock) *pebble.Options {
 		EventListener:               f.listener(),
 	}
 	if o.FS == nil {
-		p.FS = buffered{vfs.Default}
 		p.WithFSDefaults() // a watch over slow operations
 	}
 	p.TargetFileSizes[0] = tableBytes
