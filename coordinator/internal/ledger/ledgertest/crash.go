@@ -7,7 +7,7 @@ import (
 	"github.com/stint-dev/stint/coordinator/internal/ledger"
 )
 
-// crashes commits with one batch ahead of the sync, as the engine does, and crashes before and
+// crashes commits with batches ahead of the sync, as the engine does, and crashes before and
 // after each wait. What is recovered must be the fold of the first n batches, with n at least
 // those whose wait has returned, and must take further batches.
 func crashes(t *testing.T, h Harness) {

@@ -31,7 +31,7 @@ type absent struct {
 }
 
 const (
-	// firstIDs is the size of the first filter, in ids: 128 KiB.
+	// firstIDs is the size of the first filter, in ids: 160 KiB.
 	firstIDs = 1 << 16
 	// growth from filter to filter: ten million ids are in five.
 	growth = 4

@@ -84,14 +84,18 @@ func (l *Ledger) open(ctx context.Context, at vfs.FS, dir string, lock *pebble.L
 		_ = db.Close()
 		return ledger.Identity{}, fmt.Errorf("pebbleledger: index of folder %q: %w", dir, explain(err))
 	}
+	if err := l.settle.start(db, func(err error) { _ = l.failure.set(err) }); err != nil {
+		_ = db.Close()
+		return ledger.Identity{}, fmt.Errorf("pebbleledger: tables of folder %q: %w", dir, explain(err))
+	}
 	l.db = db
 	l.absent.fill(db)
-	l.settle.start(db)
 	return id, nil
 }
 
 func (l *Ledger) openOnce(dir string, lock *pebble.Lock) (db *pebble.DB, id ledger.Identity, created bool, err error) {
 	o := l.o.pebbleOptions(l.failure, lock)
+	o.Experimental.SpanPolicyFunc = l.settle.apart
 	o.EventListener.FlushEnd = func(i pebble.FlushInfo) { l.settle.flushed(i.Output) }
 	if db, err = pebble.Open(dir, o); err != nil {
 		return nil, id, false, fmt.Errorf("pebbleledger: open folder %q: %w", dir, explain(err))

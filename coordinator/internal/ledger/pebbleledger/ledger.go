@@ -164,12 +164,13 @@ func (l *Ledger) Close() error {
 		return fmt.Errorf("pebbleledger: close: %w", ledger.ErrClosed)
 	}
 	l.absent.end()
-	l.settle.end()
+	l.settle.stop()
 	db := l.db
 	l.db = nil
 	if err := l.failure.get(); err != nil {
 		return err
 	}
+	l.settle.work.Wait()
 	l.index.work.Wait()
 	if l.refused == nil {
 		// A start needs not read the newest specs then.

@@ -1,15 +1,12 @@
 package pebbleledger
 
 import (
-	"bytes"
 	"cmp"
 	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
-
-	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
 )
 
 // Options are a ledger's settings. Only Dir must be set.
@@ -44,7 +41,7 @@ const (
 	l0Compact = 64
 	// l0Stop stalls writes at so many above each other, each of which a read looks at; well above
 	// what is merged, so that a burst is taken first and merged later.
-	l0Stop = 96
+	l0Stop = 128
 	// tableBytes is the size of a table in level 0; each level below doubles it. A memtable makes
 	// one of each kind.
 	tableBytes = 16 << 20
@@ -61,35 +58,11 @@ const (
 	syncBytes = 512 << 10
 	// openFiles bounds the tables held open; below the usual limit of 1024 descriptors.
 	openFiles = 512
-	// compactions may run at once: a second only when the first falls behind.
-	compactions = 2
+	// compactions may run at once: a second only when the first falls behind, which is when so
+	// many tables of level 0 lie above each other, or when a table is to be moved.
+	compactions   = 2
+	fallsBehindAt = l0Compact / 2 * 5 / 4
 )
-
-// spans are the kinds, from the first to the last, that have tables of their own.
-var spans = [...][2]record.Kind{
-	{record.KindEvents, record.KindEvents},
-	{record.KindHead, record.KindIndexed}, // and the index between them: all are written again and again
-	{record.KindLive, record.KindLive},
-	{record.KindTerminal, record.KindTerminal},
-	{record.KindSpec, record.KindSpec},
-}
-
-// apart ends tables where a span begins, and where it ends. A table of what comes in the order of
-// its keys then overlaps none before it and is never merged with them, and the deletions of live
-// records go at the first merge. One that reached into its neighbours would cover all that is old
-// of one of the two.
-func apart(start []byte) (pebble.SpanPolicy, []byte, error) {
-	for _, s := range spans {
-		from, to := record.AppendKind(nil, s[0]), record.AppendKindEnd(nil, s[1])
-		if bytes.Compare(start, from) < 0 {
-			return pebble.SpanPolicy{}, from, nil
-		}
-		if bytes.Compare(start, to) < 0 {
-			return pebble.SpanPolicy{}, to, nil
-		}
-	}
-	return pebble.SpanPolicy{}, nil, nil
-}
 
 // pebbleOptions is the whole configuration: what is not set here is Pebble's own matter.
 func (o *Options) pebbleOptions(f *failure, lock *pebble.Lock) *pebble.Options {
@@ -116,7 +89,7 @@ func (o *Options) pebbleOptions(f *failure, lock *pebble.Lock) *pebble.Options {
 		p.WithFSDefaults() // a watch over slow operations
 	}
 	p.TargetFileSizes[0] = tableBytes
-	p.Experimental.SpanPolicyFunc = apart
+	p.Experimental.L0CompactionConcurrency = fallsBehindAt
 	// The tombstones are of live records, which are few and small: they go when level 0 is merged.
 	p.Experimental.TombstoneDenseCompactionThreshold = -1
 	for i := range p.Levels {

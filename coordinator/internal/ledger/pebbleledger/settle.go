@@ -3,6 +3,7 @@ package pebbleledger
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -10,39 +11,38 @@ import (
 	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
 )
 
-// settle takes tables out of level 0 that nothing is to be merged with: those of specs and events
-// whose keys all lie above the ones before. On its own Pebble takes them along when their
-// neighbours are merged and writes each record anew, which costs a task more than to step it. It
-// moves one that it is asked for by itself without reading it.
+// settle takes tables out of level 0 that nothing is to be merged with: those of specs and events,
+// whose keys come in their order. On its own Pebble takes them along when their neighbours are
+// merged and writes each record anew, which costs a task more than to step it. It moves one that
+// it is asked for by itself without reading it.
 type settle struct {
 	stop context.CancelFunc
 	work sync.WaitGroup
 	wake chan struct{} // of one: there is something to do
 
 	mu   sync.Mutex
-	top  map[record.Kind][]byte // highest key in tables so far
-	todo []pebble.TableInfo
+	top  map[record.Kind][]byte // the highest key in a table
+	todo map[uint64]bool        // tables that may be moved, by number
 }
 
+// inOrder tells whether records of a kind are written in the order of their keys.
+func inOrder(k record.Kind) bool { return k == record.KindEvents || k == record.KindSpec }
+
 func newSettle() *settle {
-	return &settle{stop: func() {}, wake: make(chan struct{}, 1), top: make(map[record.Kind][]byte)}
+	return &settle{
+		stop: func() {}, wake: make(chan struct{}, 1),
+		top: make(map[record.Kind][]byte), todo: make(map[uint64]bool),
+	}
 }
 
 // flushed hears of tables that are new in level 0. Pebble's locks are held.
 func (s *settle) flushed(tables []pebble.TableInfo) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, t := range tables {
-		kind := record.KindOf(t.Smallest.UserKey)
-		if kind != record.KindEvents && kind != record.KindSpec {
-			continue
-		}
-		top := s.top[kind]
-		if bytes.Compare(t.Smallest.UserKey, top) > 0 && bytes.Compare(t.Smallest.UserKey, t.Largest.UserKey) < 0 {
-			s.todo = append(s.todo, t)
-		}
-		if bytes.Compare(t.Largest.UserKey, top) > 0 {
-			s.top[kind] = t.Largest.UserKey
+	for i := range tables {
+		if inOrder(record.KindOf(tables[i].Smallest.UserKey)) {
+			s.raise(&tables[i])
+			s.todo[uint64(tables[i].FileNum)] = true
 		}
 	}
 	select {
@@ -51,8 +51,36 @@ func (s *settle) flushed(tables []pebble.TableInfo) {
 	}
 }
 
-// start moves tables until end is called.
-func (s *settle) start(db *pebble.DB) {
+func (s *settle) raise(t *pebble.TableInfo) {
+	k := record.KindOf(t.Largest.UserKey)
+	if bytes.Compare(t.Largest.UserKey, s.top[k]) > 0 {
+		s.top[k] = t.Largest.UserKey
+	}
+}
+
+// above is where a table of a kind ends that deletes old records: new ones get their own.
+func (s *settle) above(k record.Kind) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.top[k]) == 0 || !inOrder(k) {
+		return nil
+	}
+	return append(bytes.Clone(s.top[k]), 0)
+}
+
+// start moves tables until stop is called, and tells fail if it cannot.
+func (s *settle) start(db *pebble.DB, fail func(error)) error {
+	levels, err := db.SSTables()
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	for _, level := range levels {
+		for i := range level {
+			s.raise(&level[i].TableInfo)
+		}
+	}
+	s.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	s.work.Go(func() {
@@ -62,16 +90,35 @@ func (s *settle) start(db *pebble.DB) {
 				return
 			case <-s.wake:
 			}
-			if s.move(ctx, db) != nil {
-				return // Pebble has told its listener what is wrong
+			if err := s.move(ctx, db); err != nil {
+				if ctx.Err() == nil {
+					fail(fmt.Errorf("pebbleledger: move of tables: %w", explain(err)))
+				}
+				return
 			}
 		}
 	})
+	return nil
 }
 
 // move moves what there is to be moved.
-func (s *settle) move(ctx context.Context, db *pebble.DB) error {
-	for _, t := range s.take() {
+func (s *settle) move(ctx context.Context, db *pebble.DB) (err error) {
+	// Pebble panics when the log cannot be written.
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("write of the log: %v", r)
+		}
+	}()
+	levels, err := db.SSTables()
+	if err != nil {
+		return err
+	}
+	todo := s.take()
+	for i := range levels[0] {
+		t := &levels[0][i].TableInfo
+		if !todo[uint64(t.FileNum)] || !alone(levels, t) {
+			continue
+		}
 		if err := db.Compact(ctx, t.Smallest.UserKey, t.Largest.UserKey, false); err != nil {
 			return err
 		}
@@ -79,16 +126,25 @@ func (s *settle) move(ctx context.Context, db *pebble.DB) error {
 	return nil
 }
 
-func (s *settle) take() []pebble.TableInfo {
+func (s *settle) take() map[uint64]bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	todo := s.todo
-	s.todo = nil
+	s.todo = make(map[uint64]bool)
 	return todo
 }
 
-// end returns when nothing is moved any more.
-func (s *settle) end() {
-	s.stop()
-	s.work.Wait()
+// alone tells that no other table reaches into t: moving it merges nothing. A table of a single
+// key has no range that could be asked for.
+func alone(levels [][]pebble.SSTableInfo, t *pebble.TableInfo) bool {
+	for _, level := range levels {
+		for i := range level {
+			o := &level[i]
+			if o.FileNum != t.FileNum && bytes.Compare(o.Smallest.UserKey, t.Largest.UserKey) <= 0 &&
+				bytes.Compare(o.Largest.UserKey, t.Smallest.UserKey) >= 0 {
+				return false
+			}
+		}
+	}
+	return !bytes.Equal(t.Smallest.UserKey, t.Largest.UserKey)
 }

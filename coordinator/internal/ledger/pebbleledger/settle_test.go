@@ -2,6 +2,7 @@ package pebbleledger
 
 import (
 	"log/slog"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -11,32 +12,40 @@ import (
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
-// settled is a database whose new tables a settle hears of.
-func settled(t *testing.T) (*pebble.DB, *settle, map[uint64]bool) {
+// settled opens a database whose new tables a settle hears of, and what it writes anew too.
+func settled(t *testing.T, at vfs.FS) (*pebble.DB, *settle, *atomic.Int32) {
 	t.Helper()
-	s, made := newSettle(), make(map[uint64]bool)
-	o := Options{FS: vfs.NewMem(), Logger: slog.New(slog.DiscardHandler)}
+	s, anew := newSettle(), new(atomic.Int32)
+	o := Options{FS: at, Logger: slog.New(slog.DiscardHandler)}
 	p := o.pebbleOptions(newFailure(&o), nil)
-	p.EventListener.FlushEnd = func(i pebble.FlushInfo) {
-		for _, t := range i.Output {
-			made[uint64(t.FileNum)] = true
+	p.Experimental.SpanPolicyFunc = s.apart
+	p.EventListener.FlushEnd = func(i pebble.FlushInfo) { s.flushed(i.Output) }
+	p.EventListener.CompactionEnd = func(i pebble.CompactionInfo) {
+		if i.Reason != "move" {
+			anew.Add(1)
 		}
-		s.flushed(i.Output)
 	}
 	db, err := pebble.Open("db", p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return db, s, made
+	if err := s.start(db, func(err error) { t.Error(err) }); err != nil {
+		t.Fatal(err)
+	}
+	s.stop() // the tests move
+	s.work.Wait()
+	return db, s, anew
 }
 
-// flush writes records of a commit, deletes a spec, if drop isn't 0, and makes tables of it all.
-func flush(t *testing.T, db *pebble.DB, from, drop queue.Serial) {
+func end(t *testing.T, db *pebble.DB) {
+	t.Helper()
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// put writes records of a commit, and deletes a spec and the events up to it, if drop isn't 0.
+func put(t *testing.T, db *pebble.DB, from, drop queue.Serial) {
 	t.Helper()
 	b := db.NewBatch()
 	for n := from; n < from+3; n++ {
@@ -54,17 +63,30 @@ func flush(t *testing.T, db *pebble.DB, from, drop queue.Serial) {
 		if err := b.Delete(record.AppendSerialKey(nil, record.KindSpec, drop), nil); err != nil {
 			t.Fatal(err)
 		}
+		low, keep := record.AppendKind(nil, record.KindEvents), record.AppendEventsKey(nil, int64(drop)+1)
+		if err := b.DeleteRange(low, keep, nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := apply(b, pebble.Sync); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// flush puts, makes tables of it, and moves them.
+func flush(t *testing.T, db *pebble.DB, s *settle, from, drop queue.Serial) {
+	t.Helper()
+	put(t, db, from, drop)
 	if err := db.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.move(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // tablesOf counts the tables of a kind in level 0 and below it.
-func tablesOf(t *testing.T, db *pebble.DB, k record.Kind, see func(uint64)) (top, below int) {
+func tablesOf(t *testing.T, db *pebble.DB, k record.Kind) (top, below int) {
 	t.Helper()
 	levels, err := db.SSTables()
 	if err != nil {
@@ -74,13 +96,11 @@ func tablesOf(t *testing.T, db *pebble.DB, k record.Kind, see func(uint64)) (top
 		for _, i := range level {
 			switch {
 			case record.KindOf(i.Smallest.UserKey) != k:
-				continue
 			case n == 0:
 				top++
 			default:
 				below++
 			}
-			see(uint64(i.FileNum))
 		}
 	}
 	return top, below
@@ -89,39 +109,80 @@ func tablesOf(t *testing.T, db *pebble.DB, k record.Kind, see func(uint64)) (top
 // TestTablesThatNeedNoMergeMoveAlone: specs and events leave level 0 as they were written; what
 // overlaps waits to be merged.
 func TestTablesThatNeedNoMergeMoveAlone(t *testing.T) {
-	db, s, made := settled(t)
+	db, s, anew := settled(t, vfs.NewMem())
+	defer end(t, db)
 	const rounds = 4
 	for n := range rounds {
-		flush(t, db, queue.Serial(10*n+1), 0)
-		if err := s.move(t.Context(), db); err != nil {
-			t.Fatal(err)
-		}
+		flush(t, db, s, queue.Serial(10*n+1), 0)
 	}
 	for _, k := range []record.Kind{record.KindSpec, record.KindEvents} {
-		top, below := tablesOf(t, db, k, func(n uint64) {
-			if !made[n] {
-				t.Errorf("kind %c: table %d was written anew", k, n)
-			}
-		})
-		if top != 0 || below != rounds {
+		if top, below := tablesOf(t, db, k); top != 0 || below != rounds {
 			t.Errorf("kind %c: %d tables in level 0, %d below", k, top, below)
 		}
 	}
-	if top, below := tablesOf(t, db, record.KindLive, func(uint64) {}); top != rounds || below != 0 {
+	if top, below := tablesOf(t, db, record.KindLive); top != rounds || below != 0 {
 		t.Errorf("live records: %d tables in level 0, %d below", top, below)
+	}
+	if n := anew.Load(); n != 0 {
+		t.Errorf("%d merges", n)
 	}
 }
 
-// TestATableThatReachesBackStays: it is merged with others like it, not with each by itself.
-func TestATableThatReachesBackStays(t *testing.T) {
-	db, s, _ := settled(t)
+// TestDeletionsStayBehind: retention deletes what is old beside what is new. The deletions have
+// tables of their own, which wait to be merged, and the new records move.
+func TestDeletionsStayBehind(t *testing.T) {
+	db, s, anew := settled(t, vfs.NewMem())
+	defer end(t, db)
+	flush(t, db, s, 1, 0)
 	for n := range queue.Serial(3) {
-		flush(t, db, 10*n+11, 10*n+1)
-		if err := s.move(t.Context(), db); err != nil {
-			t.Fatal(err)
+		flush(t, db, s, 10*n+11, n%2+1) // never all of a table, which would go at once
+	}
+	for _, k := range []record.Kind{record.KindSpec, record.KindEvents} {
+		if top, below := tablesOf(t, db, k); top != 3 || below != 4 {
+			t.Errorf("kind %c: %d tables in level 0, %d below", k, top, below)
 		}
 	}
-	if top, below := tablesOf(t, db, record.KindSpec, func(uint64) {}); top != 2 || below != 1 {
-		t.Errorf("%d tables in level 0, %d below", top, below)
+	if n := anew.Load(); n != 0 {
+		t.Errorf("%d merges", n)
+	}
+}
+
+// TestAStartMovesNothingAcrossTheLedger: what a start finds in the log may reach from the oldest
+// record to the newest. It is not merged with all between them, and what comes after it moves.
+func TestAStartMovesNothingAcrossTheLedger(t *testing.T) {
+	at := vfs.NewMem()
+	db, s, _ := settled(t, at)
+	for n := range queue.Serial(3) {
+		flush(t, db, s, 10*n+1, 0)
+	}
+	put(t, db, 31, 1)
+	end(t, db)
+
+	db, s, first := settled(t, at)
+	if err := s.move(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	flush(t, db, s, 41, 0)
+	end(t, db)
+
+	db, s, anew := settled(t, at)
+	defer end(t, db)
+	flush(t, db, s, 51, 2) // after a start too, deletions have a table of their own
+	for _, k := range []record.Kind{record.KindSpec, record.KindEvents} {
+		if top, below := tablesOf(t, db, k); top != 2 || below != 5 {
+			t.Errorf("kind %c: %d tables in level 0, %d below", k, top, below)
+		}
+	}
+	if n := first.Load() + anew.Load(); n != 0 {
+		t.Errorf("%d merges", n)
+	}
+}
+
+// TestSettleTellsOfAPanic (D5): Pebble panics where its log cannot be written.
+func TestSettleTellsOfAPanic(t *testing.T) {
+	db, s, _ := settled(t, vfs.NewMem())
+	end(t, db)
+	if err := s.move(t.Context(), db); err == nil {
+		t.Error("a move in a closed database is told to have been done")
 	}
 }

@@ -1,0 +1,38 @@
+package pebbleledger
+
+import (
+	"bytes"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
+)
+
+// spans are the kinds, from the first to the last, that have tables of their own.
+var spans = [...][2]record.Kind{
+	{record.KindEvents, record.KindEvents},
+	{record.KindHead, record.KindIndexed}, // and the index between them: all are written again and again
+	{record.KindLive, record.KindLive},
+	{record.KindTerminal, record.KindTerminal},
+	{record.KindSpec, record.KindSpec},
+}
+
+// apart ends tables where a span begins, and where it ends. A table of what comes in the order of
+// its keys then overlaps none before it and is never merged with them, and the deletions of live
+// records go at the first merge. One that reached into its neighbours would cover all that is old
+// of one of the two.
+func (s *settle) apart(start []byte) (pebble.SpanPolicy, []byte, error) {
+	for _, k := range spans {
+		from, to := record.AppendKind(nil, k[0]), record.AppendKindEnd(nil, k[1])
+		if above := s.above(k[0]); bytes.Compare(start, from) >= 0 && bytes.Compare(start, above) < 0 {
+			return pebble.SpanPolicy{}, above, nil
+		}
+		if bytes.Compare(start, from) < 0 {
+			return pebble.SpanPolicy{}, from, nil
+		}
+		if bytes.Compare(start, to) < 0 {
+			return pebble.SpanPolicy{}, to, nil
+		}
+	}
+	return pebble.SpanPolicy{}, nil, nil
+}
