@@ -284,7 +284,7 @@ func (m *Machine) Next() (time.Duration, bool) {
 	if it, ok := m.nextLease(); ok {
 		take(time.Duration(it.key) + m.stalled)
 	}
-	if it, ok := m.silences.top(m.silenceHolds); ok {
+	if it, ok := m.nextSilence(); ok {
 		take(time.Duration(it.key) + m.stalled)
 	}
 	if it, ok := m.rateTimes.top(m.rateHolds); ok {

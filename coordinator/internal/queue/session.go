@@ -133,23 +133,36 @@ func (m *Machine) missed(l *lease, a *agent, first bool) {
 	}
 }
 
-// popSilences ends the leases of sessions that have not been heard of for their length. An
-// agent stands in the heap once; its time is brought up to date when it surfaces.
+// popSilences ends the leases of sessions that have not been heard of for their length.
 func (m *Machine) popSilences() {
 	for {
-		it, ok := m.silences.top(m.silenceHolds)
+		it, ok := m.nextSilence()
 		if !ok || it.key > int64(m.mono) {
 			return
 		}
 		m.silences.pop()
 		a := m.byNumber[it.serial]
 		a.timed = false
-		if due := a.heard + a.ttl; due > m.mono {
-			a.timed = true
-			m.silences.push(heapItem{key: int64(due), serial: a.number})
-			continue
-		}
 		m.fellSilent(a)
+	}
+}
+
+// nextSilence is when the next session counts as silent. An agent stands in the heap once; its time
+// is brought up to date when it surfaces, so that heartbeats don't touch the heap and thousands of
+// idle sessions wake nobody.
+func (m *Machine) nextSilence() (heapItem, bool) {
+	for {
+		it, ok := m.silences.top(m.silenceHolds)
+		if !ok {
+			return it, false
+		}
+		a := m.byNumber[it.serial]
+		due := int64(a.heard + a.ttl)
+		if due <= it.key {
+			return it, true
+		}
+		m.silences.pop()
+		m.silences.push(heapItem{key: due, serial: a.number})
 	}
 }
 
