@@ -30,6 +30,8 @@
 //   - The releaser blocks on the disk alone: a stream's outbox is bounded and ends with
 //     ErrTooSlow, a watcher has no buffer but reads a ring of the newest events, or the ledger.
 //   - A stream's grants, acks and cancels leave in order; a cancel never before its grant.
+//   - With many streams open, heartbeats that say no more are held for some milliseconds, so that
+//     they wake everybody on their way once for some of them; each turn takes those that are held.
 //   - Time is told to the machine: now never goes back, elapsed is monotonic. After a stall all
 //     that has arrived is stepped before anything expires (L7).
 //

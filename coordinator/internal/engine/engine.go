@@ -49,6 +49,7 @@ type Engine struct {
 	payloads cache
 	retries  retries
 	streams  streams
+	lull     lull
 	told     []*Stream // by the turn that leaves; of the releaser
 	waiters  waiters
 	history  history

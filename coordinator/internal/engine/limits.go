@@ -31,6 +31,13 @@ const (
 	// each windowBytes, up to a quarter of the window, so that four of the largest fit.
 	window      = 128
 	windowBytes = 256 << 10
+	// lullShare is what each open stream adds to how long a heartbeat waits for others, so that some
+	// twenty come in a thousand a second; below lullLeast none waits, lullMost is far less than any
+	// deadline, and no more than lullCalls are held.
+	lullShare = 2 * time.Microsecond
+	lullLeast = time.Millisecond
+	lullMost  = 20 * time.Millisecond
+	lullCalls = 256
 	// outboxItems is how many grants, acks and cancels may wait for one stream's reader: more
 	// than the largest message of an agent can call for.
 	outboxItems = 1 << 17

@@ -84,6 +84,7 @@ func (l *loop) over(ctx context.Context) bool { return ctx.Err() != nil || l.has
 // gather takes what else has arrived, up to the bounds of a turn. After a stall it is thus
 // stepped with the machine's first look at the clock (L7).
 func (l *loop) gather() {
+	l.take(l.lull.take())
 	for len(l.gathered) < turnCalls && l.bytes < turnBytes {
 		select {
 		case c := <-l.calls:

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
@@ -15,7 +16,8 @@ type Stream struct {
 	welcome Welcome
 	window  chan struct{} // a slot for each message under way
 	outbox  outbox
-	told    bool // in engine.told; of the releaser
+	told    bool        // in engine.told; of the releaser
+	lulled  atomic.Bool // its only message under way is held in the lull, or was
 	close   sync.Once
 
 	mu       sync.Mutex
@@ -48,7 +50,8 @@ func (e *Engine) Connect(ctx context.Context, h Hello) (*Stream, error) {
 	if err := e.serving(); err != nil {
 		return nil, err
 	}
-	s := e.streams.open(e)
+	s, open := e.streams.open(e)
+	e.lull.resize(open)
 	hello := &queue.Connect{
 		Stream: s.id, Agent: h.Agent, Instance: h.Instance, Version: h.Version,
 		Labels: h.Labels, Queues: h.Queues, Slots: h.Slots,
@@ -92,7 +95,34 @@ func (s *Stream) Send(ctx context.Context, m Message) error {
 			return s.engine.cut(ctx)
 		}
 	}
-	return s.engine.enqueue(ctx, s.call(m))
+	patient := s.patient(&m)
+	c := s.call(m)
+	if patient && s.engine.running() == nil {
+		s.lulled.Store(true)
+		if s.engine.lull.hold(c, s.engine.flush) {
+			return nil
+		}
+	}
+	s.overtake()
+	return s.engine.enqueue(ctx, c)
+}
+
+// patient tells whether a message may be held back: it is a heartbeat and no more, and none of this
+// stream is under way before it, which keeps them in order.
+func (s *Stream) patient(m *Message) bool {
+	if !m.Beats || m.Draining || len(m.Reports)+len(m.Releases) > 0 || len(s.window) > m.slots() {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return m.Credit <= s.credit
+}
+
+// overtake lets a heartbeat that is held go before what comes next.
+func (s *Stream) overtake() {
+	if s.lulled.Load() {
+		s.engine.flush()
+	}
 }
 
 // slots is how many places of the window a message takes.
@@ -142,8 +172,9 @@ func (s *Stream) Poll(ctx context.Context) (Out, bool, error) {
 // Close ends the stream. It may be called more than once.
 func (s *Stream) Close() {
 	s.close.Do(func() {
-		s.engine.streams.forget(s.id)
+		s.engine.lull.resize(s.engine.streams.forget(s.id))
 		s.outbox.end(ErrStopping)
+		s.overtake()
 		s.engine.tell(&queue.Disconnect{Stream: s.id})
 	})
 }
@@ -166,6 +197,7 @@ func (s *Stream) call(m Message) *call {
 	c := &call{cmd: cmd}
 	slots := m.slots()
 	c.then = func() {
+		s.lulled.Store(false) // before its place is free for the next
 		for range slots {
 			<-s.window
 		}

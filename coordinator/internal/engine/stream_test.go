@@ -311,7 +311,7 @@ func TestWindowWeighsMessages(t *testing.T) {
 // Who waits by Ready hears of all that was put, and of the end behind it.
 func TestReadyUntilTheEnd(t *testing.T) {
 	e := &Engine{}
-	s := e.streams.open(e)
+	s, _ := e.streams.open(e)
 	poll := func() (Out, bool, error) {
 		<-s.Ready()
 		return s.Poll(t.Context())
@@ -327,7 +327,7 @@ func TestReadyUntilTheEnd(t *testing.T) {
 	if _, some, err := poll(); some || !errors.Is(err, ErrStopping) {
 		t.Errorf("at the end: %t, %v", some, err)
 	}
-	other := e.streams.open(e)
+	other, _ := e.streams.open(e)
 	<-other.Ready()
 	if _, some, err := other.Poll(t.Context()); some || !errors.Is(err, ErrStopping) {
 		t.Errorf("opened after the end: %t, %v", some, err)

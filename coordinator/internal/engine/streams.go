@@ -15,7 +15,8 @@ type streams struct {
 	err   error // set: the engine has stopped
 }
 
-func (r *streams) open(e *Engine) *Stream {
+// open makes one, and says how many there are.
+func (r *streams) open(e *Engine) (*Stream, int) {
 	s := &Stream{engine: e, window: make(chan struct{}, window), outbox: newOutbox()}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -32,13 +33,15 @@ func (r *streams) open(e *Engine) *Stream {
 	if r.err != nil {
 		s.outbox.end(r.err)
 	}
-	return s
+	return s, len(r.byID)
 }
 
-func (r *streams) forget(id queue.StreamID) {
+// forget says how many are left.
+func (r *streams) forget(id queue.StreamID) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.byID, id)
+	return len(r.byID)
 }
 
 // deliver passes on what the machine has for a stream. One that has gone hears nothing.
