@@ -28,6 +28,7 @@ type serve struct {
 	MinFree      bytesize      `default:"256MiB" placeholder:"BYTES" help:"Free disk below which submits are refused, in bytes or with KiB, MiB, GiB (${default})."`
 	LogLevel     string        `default:"info" placeholder:"LEVEL" help:"Least level that is logged: debug, info, warn or error (${default})."`
 	LogFormat    string        `default:"text" placeholder:"FORMAT" help:"Form of the log on standard error: text or json (${default})."`
+	CPUProfile   string        `name:"cpu-profile" placeholder:"FILE" help:"File that a CPU profile of the whole run is written to, for go tool pprof (none)."`
 	Insecure     bool          `help:"Allow plain text on addresses that other machines can reach (off)."`
 }
 
@@ -43,7 +44,7 @@ func (s *serve) Run(c *console) error {
 	logger := newLogger(c.Err, s.LogLevel, s.LogFormat)
 	soft, hard, stop := signals()
 	defer stop()
-	if err := s.serve(soft, hard, logger); err != nil {
+	if err := profiled(s.CPUProfile, func() error { return s.serve(soft, hard, logger) }); err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
 	logger.Info("stopped")
