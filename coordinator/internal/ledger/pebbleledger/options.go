@@ -38,10 +38,10 @@ const (
 	bloomBits = 10
 	// l0Compact: twice the tables in level 0 above each other from which they are merged down. Each
 	// merge rewrites most of the index below, since ids are random: few and large ones cost less.
-	l0Compact = 64
+	l0Compact = 128
 	// l0Stop stalls writes at so many above each other, each of which a read looks at; well above
 	// what is merged, so that a burst is taken first and merged later.
-	l0Stop = 128
+	l0Stop = 256
 	// tableBytes is the size of a table in level 0; each level below doubles it. A memtable makes
 	// one of each kind.
 	tableBytes = 16 << 20
