@@ -1726,7 +1726,8 @@ type Agent struct {
 	ConnectTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=connect_time,json=connectTime,proto3" json:"connect_time,omitempty"`
 	// When its last heartbeat came; unset for UNARY.
 	LastHeartbeatTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=last_heartbeat_time,json=lastHeartbeatTime,proto3" json:"last_heartbeat_time,omitempty"`
-	// The round trip of a heartbeat, as it measured last; unset if it has not said.
+	// The round trip of a heartbeat, as it measured last; unset if it has not said. With 500 sessions and more up to
+	// 20 ms of it are the coordinator's, which then answers heartbeats some at a time.
 	RoundTrip     *durationpb.Duration `protobuf:"bytes,11,opt,name=round_trip,json=roundTrip,proto3" json:"round_trip,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
