@@ -3,6 +3,7 @@ package pebbleledger
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -23,6 +24,12 @@ type settle struct {
 	mu   sync.Mutex
 	top  map[record.Kind][]byte // the highest key in a table
 	todo map[uint64]bool        // tables that may be moved, by number
+}
+
+// database is what settle needs of one.
+type database interface {
+	SSTables(...pebble.SSTablesOption) ([][]pebble.SSTableInfo, error)
+	Compact(ctx context.Context, from, to []byte, parallel bool) error
 }
 
 // inOrder tells whether records of a kind are written in the order of their keys.
@@ -69,7 +76,7 @@ func (s *settle) above(k record.Kind) []byte {
 }
 
 // start moves tables until stop is called, and tells fail if it cannot.
-func (s *settle) start(db *pebble.DB, fail func(error)) error {
+func (s *settle) start(db database, fail func(error)) error {
 	levels, err := db.SSTables()
 	if err != nil {
 		return err
@@ -91,7 +98,7 @@ func (s *settle) start(db *pebble.DB, fail func(error)) error {
 			case <-s.wake:
 			}
 			if err := s.move(ctx, db); err != nil {
-				if ctx.Err() == nil {
+				if !errors.Is(err, context.Canceled) {
 					fail(fmt.Errorf("pebbleledger: move of tables: %w", explain(err)))
 				}
 				return
@@ -102,18 +109,18 @@ func (s *settle) start(db *pebble.DB, fail func(error)) error {
 }
 
 // move moves what there is to be moved.
-func (s *settle) move(ctx context.Context, db *pebble.DB) (err error) {
+func (s *settle) move(ctx context.Context, db database) (err error) {
 	// Pebble panics when the log cannot be written.
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("write of the log: %v", r)
 		}
 	}()
+	todo := s.take() // first: what is flushed from here on stays for the next time
 	levels, err := db.SSTables()
 	if err != nil {
 		return err
 	}
-	todo := s.take()
 	for i := range levels[0] {
 		t := &levels[0][i].TableInfo
 		if !todo[uint64(t.FileNum)] || !alone(levels, t) {

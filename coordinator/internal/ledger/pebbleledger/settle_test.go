@@ -1,6 +1,8 @@
 package pebbleledger
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"sync/atomic"
 	"testing"
@@ -184,5 +186,77 @@ func TestSettleTellsOfAPanic(t *testing.T) {
 	end(t, db)
 	if err := s.move(t.Context(), db); err == nil {
 		t.Error("a move in a closed database is told to have been done")
+	}
+}
+
+// late is a database in which something happens while it is asked.
+type late struct {
+	*pebble.DB
+	listed, compacted func() error
+}
+
+func (l late) SSTables(o ...pebble.SSTablesOption) ([][]pebble.SSTableInfo, error) {
+	levels, err := l.DB.SSTables(o...)
+	if err == nil && l.listed != nil {
+		err = l.listed()
+	}
+	return levels, err
+}
+
+func (l late) Compact(ctx context.Context, from, to []byte, parallel bool) error {
+	if l.compacted != nil {
+		return l.compacted()
+	}
+	return l.DB.Compact(ctx, from, to, parallel)
+}
+
+// TestATableOfAFlushMeanwhileIsNotForgotten: it is moved the next time.
+func TestATableOfAFlushMeanwhileIsNotForgotten(t *testing.T) {
+	db, s, _ := settled(t, vfs.NewMem())
+	defer end(t, db)
+	err := s.move(t.Context(), late{DB: db, listed: func() error {
+		put(t, db, 1, 0)
+		return db.Flush()
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if top, _ := tablesOf(t, db, record.KindSpec); top != 1 {
+		t.Fatalf("%d new tables", top)
+	}
+	if err := s.move(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	if top, below := tablesOf(t, db, record.KindSpec); top != 0 || below != 1 {
+		t.Errorf("%d tables in level 0, %d below", top, below)
+	}
+}
+
+// TestAFailureWhileStoppingIsTold (D5); that it was stopped is none.
+func TestAFailureWhileStoppingIsTold(t *testing.T) {
+	lost := errors.New("lost")
+	for _, want := range []error{lost, nil} {
+		db, s, _ := settled(t, vfs.NewMem())
+		put(t, db, 1, 0)
+		if err := db.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		asked, told := false, error(nil)
+		err := s.start(late{DB: db, compacted: func() error {
+			asked = true
+			s.stop()
+			if want == nil {
+				return context.Canceled
+			}
+			return want
+		}}, func(err error) { told = err })
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.work.Wait()
+		if !asked || !errors.Is(told, want) {
+			t.Errorf("asked %v, told %v, want %v", asked, told, want)
+		}
+		end(t, db)
 	}
 }
