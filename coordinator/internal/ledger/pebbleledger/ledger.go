@@ -150,6 +150,7 @@ func (s sink) Index(id string, n queue.Serial) error {
 
 func (s sink) Unindex(id string, n queue.Serial) error {
 	s.l.pruned = append(s.l.pruned, indexed{id: id, s: n})
+	s.l.settle.pruned(n)
 	return s.p.Delete(record.AppendIndexKey(nil, id), nil)
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
+	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
 // settle takes tables out of level 0 that nothing is to be merged with: those of specs and events,
@@ -24,6 +25,7 @@ type settle struct {
 	mu   sync.Mutex
 	top  map[record.Kind][]byte // the highest key in a table
 	todo map[uint64]bool        // tables that may be moved, by number
+	kept queue.Serial           // none from here on has been pruned
 }
 
 // database is what settle needs of one.
@@ -65,10 +67,21 @@ func (s *settle) raise(t *pebble.TableInfo) {
 	}
 }
 
-// above is where a table of a kind ends that deletes old records: new ones get their own.
+// pruned hears of a serial whose records are about to be deleted.
+func (s *settle) pruned(n queue.Serial) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kept = max(s.kept, n+1)
+}
+
+// above is where a table of a kind ends that deletes old records: new ones get their own. Terminal
+// records come only nearly in order: those above all that was pruned are new.
 func (s *settle) above(k record.Kind) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if k == record.KindTerminal {
+		return record.AppendSerialKey(nil, k, s.kept)
+	}
 	if len(s.top[k]) == 0 || !inOrder(k) {
 		return nil
 	}

@@ -46,7 +46,7 @@ func end(t *testing.T, db *pebble.DB) {
 	}
 }
 
-// put writes records of a commit, and deletes a spec and the events up to it, if drop isn't 0.
+// put writes records of a commit, and deletes a task and the events up to it, if drop isn't 0.
 func put(t *testing.T, db *pebble.DB, from, drop queue.Serial) {
 	t.Helper()
 	b := db.NewBatch()
@@ -55,6 +55,7 @@ func put(t *testing.T, db *pebble.DB, from, drop queue.Serial) {
 			record.AppendSerialKey(nil, record.KindSpec, n),
 			record.AppendEventsKey(nil, int64(n)),
 			record.AppendSerialKey(nil, record.KindLive, n%2+1),
+			record.AppendSerialKey(nil, record.KindTerminal, n),
 		} {
 			if err := b.Set(key, key, nil); err != nil {
 				t.Fatal(err)
@@ -62,8 +63,10 @@ func put(t *testing.T, db *pebble.DB, from, drop queue.Serial) {
 		}
 	}
 	if drop != 0 {
-		if err := b.Delete(record.AppendSerialKey(nil, record.KindSpec, drop), nil); err != nil {
-			t.Fatal(err)
+		for _, k := range []record.Kind{record.KindSpec, record.KindTerminal} {
+			if err := b.Delete(record.AppendSerialKey(nil, k, drop), nil); err != nil {
+				t.Fatal(err)
+			}
 		}
 		low, keep := record.AppendKind(nil, record.KindEvents), record.AppendEventsKey(nil, int64(drop)+1)
 		if err := b.DeleteRange(low, keep, nil); err != nil {
@@ -78,6 +81,9 @@ func put(t *testing.T, db *pebble.DB, from, drop queue.Serial) {
 // flush puts, makes tables of it, and moves them.
 func flush(t *testing.T, db *pebble.DB, s *settle, from, drop queue.Serial) {
 	t.Helper()
+	if drop != 0 {
+		s.pruned(drop)
+	}
 	put(t, db, from, drop)
 	if err := db.Flush(); err != nil {
 		t.Fatal(err)
@@ -146,6 +152,19 @@ func TestDeletionsStayBehind(t *testing.T) {
 	}
 	if n := anew.Load(); n != 0 {
 		t.Errorf("%d merges", n)
+	}
+}
+
+// TestDeletionsOfTerminalRecordsAreApart: a table that reached from the oldest to the newest would
+// lie above the one before it, and so on.
+func TestDeletionsOfTerminalRecordsAreApart(t *testing.T) {
+	db, s, _ := settled(t, vfs.NewMem())
+	defer end(t, db)
+	for n := range queue.Serial(3) {
+		flush(t, db, s, 10*n+101, n+1)
+	}
+	if top, _ := tablesOf(t, db, record.KindTerminal); top != 6 {
+		t.Errorf("%d tables of terminal records after 3 flushes with deletions", top)
 	}
 }
 
