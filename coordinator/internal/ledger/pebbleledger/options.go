@@ -90,7 +90,7 @@ func (o *Options) pebbleOptions(f *failure, lock *pebble.Lock) *pebble.Options {
 	}
 	p.TargetFileSizes[0] = tableBytes
 	p.Experimental.L0CompactionConcurrency = fallsBehindAt
-	// The tombstones are of live records, which are few and small: they go when level 0 is merged.
+	// It would merge each table of deletions by itself: sweep takes many at once.
 	p.Experimental.TombstoneDenseCompactionThreshold = -1
 	for i := range p.Levels {
 		p.Levels[i].BlockSize = blockBytes

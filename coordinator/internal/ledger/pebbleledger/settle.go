@@ -16,7 +16,7 @@ import (
 // settle takes tables out of level 0 that nothing is to be merged with: those of specs and events,
 // whose keys come in their order. On its own Pebble takes them along when their neighbours are
 // merged and writes each record anew, which costs a task more than to step it. It moves one that
-// it is asked for by itself without reading it.
+// it is asked for by itself without reading it. What stays behind is merged by sweep.
 type settle struct {
 	stop context.CancelFunc
 	work sync.WaitGroup
@@ -110,7 +110,7 @@ func (s *settle) start(db database, fail func(error)) error {
 				return
 			case <-s.wake:
 			}
-			if err := s.move(ctx, db); err != nil {
+			if err := s.tidy(ctx, db); err != nil {
 				if !errors.Is(err, context.Canceled) {
 					fail(fmt.Errorf("pebbleledger: move of tables: %w", explain(err)))
 				}
@@ -121,14 +121,26 @@ func (s *settle) start(db database, fail func(error)) error {
 	return nil
 }
 
-// move moves what there is to be moved.
-func (s *settle) move(ctx context.Context, db database) (err error) {
+// tidy moves what there is to be moved, before each merge too, and merges what has gathered.
+func (s *settle) tidy(ctx context.Context, db database) (err error) {
 	// Pebble panics when the log cannot be written.
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("write of the log: %v", r)
 		}
 	}()
+	for more := true; more; {
+		if err := s.move(ctx, db); err != nil {
+			return err
+		}
+		if more, err = sweep(ctx, db); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *settle) move(ctx context.Context, db database) error {
 	todo := s.take() // first: what is flushed from here on stays for the next time
 	levels, err := db.SSTables()
 	if err != nil {
@@ -139,11 +151,16 @@ func (s *settle) move(ctx context.Context, db database) (err error) {
 		if !todo[uint64(t.FileNum)] || !alone(levels, t) {
 			continue
 		}
-		if err := db.Compact(ctx, t.Smallest.UserKey, t.Largest.UserKey, false); err != nil {
+		if err := compact(ctx, db, t.Smallest.UserKey, t.Largest.UserKey); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// compact merges tables down that hold any of from to to. Pebble takes no range of a single key.
+func compact(ctx context.Context, db database, from, to []byte) error {
+	return db.Compact(ctx, from, append(bytes.Clone(to), 0), false)
 }
 
 func (s *settle) take() map[uint64]bool {
@@ -154,8 +171,7 @@ func (s *settle) take() map[uint64]bool {
 	return todo
 }
 
-// alone tells that no other table reaches into t: moving it merges nothing. A table of a single
-// key has no range that could be asked for.
+// alone tells that no other table reaches into t: moving it merges nothing.
 func alone(levels [][]pebble.SSTableInfo, t *pebble.TableInfo) bool {
 	for _, level := range levels {
 		for i := range level {
@@ -166,5 +182,5 @@ func alone(levels [][]pebble.SSTableInfo, t *pebble.TableInfo) bool {
 			}
 		}
 	}
-	return !bytes.Equal(t.Smallest.UserKey, t.Largest.UserKey)
+	return true
 }

@@ -34,7 +34,7 @@ func settled(t *testing.T, at vfs.FS) (*pebble.DB, *settle, *atomic.Int32) {
 	if err := s.start(db, func(err error) { t.Error(err) }); err != nil {
 		t.Fatal(err)
 	}
-	s.stop() // the tests move
+	s.stop() // the tests tidy
 	s.work.Wait()
 	return db, s, anew
 }
@@ -78,7 +78,7 @@ func put(t *testing.T, db *pebble.DB, from, drop queue.Serial) {
 	}
 }
 
-// flush puts, makes tables of it, and moves them.
+// flush puts, makes tables of it, and tidies.
 func flush(t *testing.T, db *pebble.DB, s *settle, from, drop queue.Serial) {
 	t.Helper()
 	if drop != 0 {
@@ -88,7 +88,7 @@ func flush(t *testing.T, db *pebble.DB, s *settle, from, drop queue.Serial) {
 	if err := db.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.move(t.Context(), db); err != nil {
+	if err := s.tidy(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -136,22 +136,29 @@ func TestTablesThatNeedNoMergeMoveAlone(t *testing.T) {
 	}
 }
 
-// TestDeletionsStayBehind: retention deletes what is old beside what is new. The deletions have
-// tables of their own, which wait to be merged, and the new records move.
-func TestDeletionsStayBehind(t *testing.T) {
+// TestDeletionsStayBehindUntilTheyGather: retention deletes what is old beside what is new. The
+// deletions have tables of their own, and the new records move. When there are enough of them, they
+// are merged with what they delete.
+func TestDeletionsStayBehindUntilTheyGather(t *testing.T) {
 	db, s, anew := settled(t, vfs.NewMem())
 	defer end(t, db)
 	flush(t, db, s, 1, 0)
-	for n := range queue.Serial(3) {
+	inOrder := []record.Kind{record.KindSpec, record.KindEvents}
+	for n := range queue.Serial(gathered) {
+		for _, k := range inOrder {
+			if top, below := tablesOf(t, db, k); top != int(n) || below != int(n)+1 {
+				t.Errorf("kind %c: %d tables in level 0, %d below, after %d deletions", k, top, below, n)
+			}
+		}
 		flush(t, db, s, 10*n+11, n%2+1) // never all of a table, which would go at once
 	}
-	for _, k := range []record.Kind{record.KindSpec, record.KindEvents} {
-		if top, below := tablesOf(t, db, k); top != 3 || below != 4 {
+	for _, k := range inOrder {
+		if top, below := tablesOf(t, db, k); top != 0 || below != gathered+1 {
 			t.Errorf("kind %c: %d tables in level 0, %d below", k, top, below)
 		}
 	}
-	if n := anew.Load(); n != 0 {
-		t.Errorf("%d merges", n)
+	if anew.Load() == 0 {
+		t.Error("no merge")
 	}
 }
 
@@ -180,7 +187,7 @@ func TestAStartMovesNothingAcrossTheLedger(t *testing.T) {
 	end(t, db)
 
 	db, s, first := settled(t, at)
-	if err := s.move(t.Context(), db); err != nil {
+	if err := s.tidy(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}
 	flush(t, db, s, 41, 0)
@@ -203,7 +210,7 @@ func TestAStartMovesNothingAcrossTheLedger(t *testing.T) {
 func TestSettleTellsOfAPanic(t *testing.T) {
 	db, s, _ := settled(t, vfs.NewMem())
 	end(t, db)
-	if err := s.move(t.Context(), db); err == nil {
+	if err := s.tidy(t.Context(), db); err == nil {
 		t.Error("a move in a closed database is told to have been done")
 	}
 }
@@ -243,7 +250,7 @@ func TestATableOfAFlushMeanwhileIsNotForgotten(t *testing.T) {
 	if top, _ := tablesOf(t, db, record.KindSpec); top != 1 {
 		t.Fatalf("%d new tables", top)
 	}
-	if err := s.move(t.Context(), db); err != nil {
+	if err := s.tidy(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}
 	if top, below := tablesOf(t, db, record.KindSpec); top != 0 || below != 1 {

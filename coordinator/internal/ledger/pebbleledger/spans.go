@@ -10,11 +10,23 @@ import (
 
 // spans are the kinds, from the first to the last, that have tables of their own.
 var spans = [...][2]record.Kind{
+	{record.KindAttempt, record.KindDeferred},
 	{record.KindEvents, record.KindEvents},
 	{record.KindHead, record.KindIndexed}, // and the index between them: all are written again and again
 	{record.KindLive, record.KindLive},
+	{record.KindMeta, record.KindOldSpec},
 	{record.KindTerminal, record.KindTerminal},
 	{record.KindSpec, record.KindSpec},
+}
+
+// spanOf is the first kind of the span that a key is in.
+func spanOf(key []byte) record.Kind {
+	for _, k := range spans {
+		if record.KindOf(key) <= k[1] {
+			return k[0]
+		}
+	}
+	return 0
 }
 
 // apart ends tables where a span begins, and where it ends. A table of what comes in the order of

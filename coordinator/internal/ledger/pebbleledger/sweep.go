@@ -1,0 +1,121 @@
+package pebbleledger
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
+)
+
+const (
+	// gathered tables beside each other in level 0 are merged down: what the deletions of so many
+	// flushes give back stays on disk until then, some hundred megabytes at full load.
+	gathered = 16
+	// sweepBytes are read at most for each of them: about two tables, which is as far as the
+	// deletions of one flush reach.
+	sweepBytes = 2 * tableBytes
+	// sweepGain: or so many times the bytes that their deletions give back.
+	sweepGain = 4
+)
+
+// sweep merges one group of tables that has gathered in level 0, and tells whether there was one.
+// Pebble counts only those that lie above each other. Deletions lie side by side, each over the
+// next old records, and those of live and terminal records like stairs: without a sweep they stay,
+// and what they delete with them, and each is one more that a read looks at.
+func sweep(ctx context.Context, db database) (bool, error) {
+	levels, err := db.SSTables()
+	if err != nil {
+		return false, err
+	}
+	top := make(map[record.Kind][]pebble.SSTableInfo)
+	for i := range levels[0] {
+		k := spanOf(levels[0][i].Smallest.UserKey)
+		top[k] = append(top[k], levels[0][i])
+	}
+	delete(top, record.KindHead) // tables of the index all lie above each other
+	for _, k := range spans {
+		if g, ok := gather(levels, top[k[0]]); ok {
+			return true, compact(ctx, db, g.from, g.to)
+		}
+	}
+	return false, nil
+}
+
+// group is of tables of level 0 beside each other.
+type group struct {
+	from, to []byte // its keys
+	tables   int
+	frees    uint64 // bytes that its deletions give back
+}
+
+// gather finds a group that is worth its merge: one old deletion must not have all that was written
+// since rewritten. What overlaps cannot be merged apart; what lies side by side is taken together as
+// long as it is worth it.
+func gather(levels [][]pebble.SSTableInfo, top []pebble.SSTableInfo) (g group, ok bool) {
+	if len(top) < gathered {
+		return g, false
+	}
+	for _, next := range overlapping(top) {
+		if both := g.with(next); g.tables > 0 && g.beside(next, levels) && both.worth(levels) {
+			next = both
+		}
+		if g = next; g.tables >= gathered && g.worth(levels) {
+			return g, true
+		}
+	}
+	return g, false
+}
+
+// overlapping makes groups of what overlaps, in the order of their keys.
+func overlapping(top []pebble.SSTableInfo) (groups []group) {
+	slices.SortFunc(top, func(a, b pebble.SSTableInfo) int {
+		return bytes.Compare(a.Smallest.UserKey, b.Smallest.UserKey)
+	})
+	for i := range top {
+		t := &top[i]
+		next := group{t.Smallest.UserKey, t.Largest.UserKey, 1, t.TableStats.PointDeletionsBytesEstimate}
+		if n := len(groups); n > 0 && bytes.Compare(next.from, groups[n-1].to) <= 0 {
+			groups[n-1] = groups[n-1].with(next)
+		} else {
+			groups = append(groups, next)
+		}
+	}
+	return groups
+}
+
+// with is g and one that doesn't begin before it.
+func (g group) with(next group) group {
+	if bytes.Compare(next.to, g.to) < 0 {
+		next.to = g.to
+	}
+	return group{g.from, next.to, g.tables + next.tables, g.frees + next.frees}
+}
+
+// beside tells that no table lies between g and the next, which a merge of both would rewrite for
+// nothing.
+func (g group) beside(next group, levels [][]pebble.SSTableInfo) bool {
+	for _, level := range levels {
+		for i := range level {
+			if t := &level[i]; bytes.Compare(t.Smallest.UserKey, g.to) > 0 && bytes.Compare(t.Largest.UserKey, next.from) < 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// worth tells that merging g reads little for what it gives.
+func (g group) worth(levels [][]pebble.SSTableInfo) bool {
+	var read uint64
+	for _, level := range levels {
+		for i := range level {
+			if t := &level[i]; bytes.Compare(t.Smallest.UserKey, g.to) <= 0 && bytes.Compare(t.Largest.UserKey, g.from) >= 0 {
+				read += t.Size
+			}
+		}
+	}
+	return read <= uint64(g.tables)*sweepBytes+sweepGain*g.frees
+}

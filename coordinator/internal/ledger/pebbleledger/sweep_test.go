@@ -1,0 +1,130 @@
+package pebbleledger
+
+import (
+	"bytes"
+	"math/rand"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
+	"github.com/stint-dev/stint/coordinator/internal/queue"
+)
+
+// TestRetentionGivesSpaceBack: over hundreds of small flushes, what the tables hold of specs stays
+// what is retained and what may wait, and level 0 stays small.
+func TestRetentionGivesSpaceBack(t *testing.T) {
+	const (
+		rounds, each, keep = 300, 20, 5
+		size               = 1000
+	)
+	db, s, _ := settled(t, vfs.NewMem())
+	defer end(t, db)
+	r := rand.New(rand.NewSource(1)) // what cannot be made smaller
+	value := make([]byte, size)
+	for round := range rounds {
+		b := db.NewBatch()
+		for n := queue.Serial(round*each + 1); n <= queue.Serial((round+1)*each); n++ {
+			_, _ = r.Read(value)
+			_ = b.Set(record.AppendSerialKey(nil, record.KindSpec, n), value, nil)
+			_ = b.Set(record.AppendSerialKey(nil, record.KindTerminal, n), value[:size/10], nil)
+			_ = b.Set(record.AppendEventsKey(nil, int64(n)), value[:size/10], nil)
+			_ = b.Set(record.AppendSerialKey(nil, record.KindLive, n), value[:size/10], nil)
+			_ = b.Delete(record.AppendSerialKey(nil, record.KindLive, n-each), nil)
+			if n <= keep*each {
+				continue
+			}
+			old := n - keep*each
+			s.pruned(old)
+			for _, k := range []record.Kind{record.KindSpec, record.KindTerminal, record.KindDeferred} {
+				_ = b.Delete(record.AppendSerialKey(nil, k, old), nil)
+			}
+			_ = b.DeleteRange(record.AppendKind(nil, record.KindEvents), record.AppendEventsKey(nil, int64(old)+1), nil)
+		}
+		if err := apply(b, pebble.Sync); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.tidy(t.Context(), db); err != nil {
+			t.Fatal(err)
+		}
+		const most = (keep + gathered + 2) * each * size * 5 / 4 // a table is more than its values
+		if n := bytesOf(t, db, record.KindSpec); n > most {
+			t.Fatalf("%d bytes of specs after %d flushes, want at most %d", n, round, most)
+		}
+		// Each of six spans waits until its tables have gathered, those of terminal records twice.
+		if m := db.Metrics(); m.Levels[0].TablesCount > 7*gathered || m.Levels[0].Sublevels > gathered {
+			t.Fatalf("%d tables in level 0, %d sublevels, after %d flushes", m.Levels[0].TablesCount, m.Levels[0].Sublevels, round)
+		}
+	}
+}
+
+func bytesOf(t *testing.T, db *pebble.DB, k record.Kind) (n uint64) {
+	t.Helper()
+	levels, err := db.SSTables()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, level := range levels {
+		for i := range level {
+			if record.KindOf(level[i].Smallest.UserKey) == k {
+				n += level[i].Size
+			}
+		}
+	}
+	return n
+}
+
+// spec is a table of specs from one serial to another.
+func spec(from, to queue.Serial, size, frees uint64) (t pebble.SSTableInfo) {
+	t.Smallest.UserKey = record.AppendSerialKey(nil, record.KindSpec, from)
+	t.Largest.UserKey = record.AppendSerialKey(nil, record.KindSpec, to)
+	t.Size, t.TableStats.PointDeletionsBytesEstimate = size, frees
+	return t
+}
+
+// TestGather: what is merged together, and what is not worth it. Below lie a hundred tables, each
+// of a hundred serials.
+func TestGather(t *testing.T) {
+	var below []pebble.SSTableInfo
+	for n := range queue.Serial(100) {
+		below = append(below, spec(100*n, 100*n+99, tableBytes, 0))
+	}
+	// row is n deletions side by side, each over half a table.
+	row := func(from queue.Serial, n int) (row []pebble.SSTableInfo) {
+		for i := range queue.Serial(n) {
+			row = append(row, spec(from+50*i, from+50*i+40, 1000, 0))
+		}
+		return row
+	}
+	wide := spec(1, 5010, 1000, 0)
+	for _, c := range []struct {
+		name     string
+		top      []pebble.SSTableInfo
+		from, to queue.Serial // 0: none
+	}{
+		{"too few", row(1000, gathered-1), 0, 0},
+		{"side by side", row(1000, gathered), 1000, 1000 + 50*gathered - 10},
+		{"no more at once than must be", row(1000, 2*gathered), 1000, 1000 + 50*gathered - 10},
+		{"an old one that reaches far stays", append(row(5020, gathered), wide), 5020, 5020 + 50*gathered - 10},
+		{"and so do those below it", append(row(1000, gathered), wide), 0, 0},
+		{"what overlaps is one", append(row(1000, gathered-1), spec(1020, 1120, 1000, 0)), 1000, 1000 + 50*gathered - 60},
+		{"not across what lies between", append(row(1000, gathered/2), row(1700, gathered/2)...), 0, 0},
+		{"much is read where much is given back",
+			append(row(1000, gathered-1), spec(1, 5010, 1000, 20*tableBytes)), 1, 5010},
+	} {
+		levels := [][]pebble.SSTableInfo{c.top, below}
+		g, ok := gather(levels, c.top)
+		if ok != (c.to != 0) {
+			t.Errorf("%s: %v", c.name, ok)
+			continue
+		}
+		want := spec(c.from, c.to, 0, 0)
+		if ok && !(bytes.Equal(g.from, want.Smallest.UserKey) && bytes.Equal(g.to, want.Largest.UserKey)) {
+			t.Errorf("%s: from %x to %x, want %x to %x", c.name, g.from, g.to, want.Smallest.UserKey, want.Largest.UserKey)
+		}
+	}
+}
