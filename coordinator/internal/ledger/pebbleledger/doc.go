@@ -24,6 +24,13 @@
 // looks like any crash: what was read of it is logged. It is taken for one only if no later
 // chunk of that log tells that more had been synced.
 //
+// # Tables
+//
+// Each flush makes tables of one sort of record. Those of specs and events, which come in the order
+// of their keys, go down to where they stay as they are. Deletions have tables of their own: those
+// that have gathered beside each other are merged with what they delete, so that retention gives
+// the disk back. The rest is Pebble's usual way.
+//
 // # Verify
 //
 // Verify reads all blocks of all files and all records, and checks them against each other.
