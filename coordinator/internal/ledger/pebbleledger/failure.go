@@ -29,8 +29,9 @@ func newFailure(o *Options) *failure {
 	return &failure{log: o.Logger, onFatal: o.OnFatal, exit: os.Exit}
 }
 
-// retryPause is between two tries of Pebble's background after a failure.
-const retryPause = 10 * time.Millisecond
+// retryPause is between two tries of Pebble's background after a failure. Nobody waits for them: the
+// process is about to exit.
+const retryPause = time.Second
 
 // set notes a failure, if it is the first, and gives the first.
 func (f *failure) set(err error) error {
