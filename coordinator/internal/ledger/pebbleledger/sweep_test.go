@@ -123,7 +123,7 @@ func TestGather(t *testing.T) {
 			continue
 		}
 		want := spec(c.from, c.to, 0, 0)
-		if ok && !(bytes.Equal(g.from, want.Smallest.UserKey) && bytes.Equal(g.to, want.Largest.UserKey)) {
+		if ok && (!bytes.Equal(g.from, want.Smallest.UserKey) || !bytes.Equal(g.to, want.Largest.UserKey)) {
 			t.Errorf("%s: from %x to %x, want %x to %x", c.name, g.from, g.to, want.Smallest.UserKey, want.Largest.UserKey)
 		}
 	}
