@@ -34,15 +34,16 @@ func (e *Engine) do(ctx context.Context, cmd queue.Command) error {
 	return e.doCall(ctx, newCall(cmd))
 }
 
-// doCall waits for the last of a chain.
+// doCall waits for the last of a chain, which the loop takes apart.
 func (e *Engine) doCall(ctx context.Context, c *call) error {
+	last := c
+	for last.next != nil {
+		last = last.next
+	}
 	if err := e.enqueue(ctx, c); err != nil {
 		return err
 	}
-	for c.next != nil {
-		c = c.next
-	}
-	return e.await(ctx, c)
+	return e.await(ctx, last)
 }
 
 func (e *Engine) await(ctx context.Context, c *call) error {

@@ -96,9 +96,10 @@ func (l *loop) gather() {
 }
 
 func (l *loop) take(c *call) {
-	for ; c != nil; c = c.next {
+	for c != nil {
 		l.gathered = append(l.gathered, c)
 		l.bytes += weight(c.cmd)
+		c, c.next = c.next, nil // one that comes back from a look-up comes alone
 	}
 }
 

@@ -152,3 +152,30 @@ func TestEndOfAStreamLetsItsHeartbeatGo(t *testing.T) {
 		}
 	})
 }
+
+// A held heartbeat that must be looked up comes back alone: those behind it are answered once.
+func TestHeldHeartbeatIsLookedUpAlone(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		a, b := r.connect("a", Message{Credit: 1}), r.connect("b", Message{})
+		defer a.Close()
+		defer b.Close()
+		r.submit("a task")
+		l := r.receive(a).Grants
+		r.send(a, Message{Reports: []Report{success(l[0])}})
+		r.told(a)
+		r.settle()
+		r.quiet(time.Second)
+		r.send(a, Message{Beats: true, Number: 1, Held: held(l)})
+		r.send(b, Message{Beats: true, Number: 2})
+		time.Sleep(time.Second)
+		if o, _ := r.told(a); o.HeartbeatAck != 1 || len(o.Cancels) != 1 {
+			t.Errorf("told %+v", o)
+		}
+		if o, _ := r.told(b); o.HeartbeatAck != 2 {
+			t.Errorf("told %+v", o)
+		}
+		if o, some := r.told(b); some {
+			t.Errorf("told again: %+v", o)
+		}
+	})
+}
