@@ -106,6 +106,7 @@ type Machine struct {
 type stub struct {
 	batch  uint64
 	handle uint32
+	run    int32 // that ended in this batch
 	serial Serial
 }
 
@@ -198,7 +199,7 @@ func (m *Machine) clocks() bool {
 func (m *Machine) forgetEnded(settled uint64) {
 	for m.stubs.len() > 0 && m.stubs.first().batch <= settled {
 		s := m.stubs.pop()
-		if t := m.tasks.at(s.handle); t.serial == s.serial && t.ended == s.batch {
+		if t := m.tasks.at(s.handle); t.serial == s.serial && t.run == s.run { // else it runs again
 			m.removeStub(s.handle, t)
 		}
 	}

@@ -83,7 +83,7 @@ func (m *Machine) finish(h uint32, t *task, to State, f Failure, final Attempt, 
 	watched := t.expire != 0 && t.expire > m.now
 	m.leave(t)
 	m.count(t, to)
-	t.state, t.ended = to, m.number()
+	t.state = to
 	if watched {
 		m.expiring.forget(m.expireHolds)
 	}
@@ -110,7 +110,7 @@ func (m *Machine) finish(h uint32, t *task, to State, f Failure, final Attempt, 
 	m.out.Ended = append(m.out.Ended, b.Terminal[len(b.Terminal)-1].ID)
 	m.detach(t)
 	m.settle(t.serial, to)
-	m.stubs.push(stub{t.ended, h, t.serial})
+	m.stubs.push(stub{m.number(), h, t.run, t.serial})
 	m.dropLane(t.lane)
 	m.dropGate(t.gate)
 	m.terms.drop(t.terms)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// task is the scheduling state of one task: no pointers, 128 bytes.
+// task is the scheduling state of one task: no pointers, 120 bytes.
 type task struct {
 	serial    Serial
 	digest    Digest
@@ -14,7 +14,6 @@ type task struct {
 	start     Instant
 	notBefore Instant
 	expire    Instant
-	ended     uint64 // batch in which it became terminal
 	spent     Micros
 	name      nameRef
 	terms     uint32 // interned terms
@@ -75,7 +74,7 @@ type tasks struct {
 	names    names
 	seed     maphash.Seed // places ids in the index; nothing outside depends on it
 	byID     index
-	bySerial index
+	bySerial serials
 }
 
 // hash places an id in the index.
@@ -94,7 +93,7 @@ func (ts *tasks) findHashed(id string, hash uint64) (uint32, *task) {
 }
 
 func (ts *tasks) findSerial(s Serial) (uint32, *task) {
-	h := ts.bySerial.find(mix(uint64(s)), func(h uint32) bool { return ts.at(h).serial == s })
+	h := ts.bySerial.find(s)
 	if h == 0 {
 		return 0, nil
 	}
@@ -107,14 +106,14 @@ func (ts *tasks) addHashed(id string, hash uint64, s Serial) (uint32, *task) {
 	h, t := ts.take()
 	t.serial, t.name = s, ts.names.put(id)
 	ts.byID.insert(hash, h)
-	ts.bySerial.insert(mix(uint64(s)), h)
+	ts.bySerial.insert(s, h)
 	return h, t
 }
 
 func (ts *tasks) remove(h uint32) {
 	t := ts.at(h)
 	ts.byID.remove(ts.hash(ts.names.peek(t.name)), h)
-	ts.bySerial.remove(mix(uint64(t.serial)), h)
+	ts.bySerial.remove(t.serial)
 	ts.names.drop(t.name)
 	ts.put(h)
 }
