@@ -8,7 +8,7 @@ import (
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
-// manyKeys is from how many keys on it pays to keep the names read.
+// manyKeys is from how many keys on it pays to keep the names read, and to walk instead of looking each up.
 const manyKeys = 16
 
 // Get is ledger.Ledger's.
@@ -28,10 +28,8 @@ func Get(ctx context.Context, v View, k ledger.Keys) (ledger.Found, error) {
 			return ledger.Found{}, err
 		}
 	}
-	for i := range k.Serials {
-		if f.Serials[i], err = r.bySerial(ctx, k.Serials[i], &k); err != nil {
-			return ledger.Found{}, err
-		}
+	if err := r.bySerials(ctx, f.Serials, &k); err != nil {
+		return ledger.Found{}, err
 	}
 	for i := range k.Attempts {
 		if f.Attempts[i], err = r.attempt(ctx, k.Attempts[i]); err != nil {
@@ -70,6 +68,22 @@ func (r *reader) byID(ctx context.Context, id string, k *ledger.Keys) (*ledger.T
 		err = r.history(t.Spec.Serial, t)
 	}
 	return t, err
+}
+
+func (r *reader) bySerials(ctx context.Context, found []*ledger.Task, k *ledger.Keys) (err error) {
+	one := *k
+	if len(k.Serials) >= manyKeys {
+		one.Spec = false
+	}
+	for i := range k.Serials {
+		if found[i], err = r.bySerial(ctx, k.Serials[i], &one); err != nil {
+			return err
+		}
+	}
+	if k.Spec && !one.Spec {
+		return r.specs(ctx, found, k.Payload)
+	}
+	return nil
 }
 
 func (r *reader) bySerial(ctx context.Context, s queue.Serial, k *ledger.Keys) (*ledger.Task, error) {

@@ -75,12 +75,21 @@ func (r *reader) spec(s queue.Serial, payload bool, to *queue.Spec) (bool, error
 // specOf reads the spec of a task whose state was read, which must have one.
 func (r *reader) specOf(t *ledger.Task, payload bool) error {
 	ok, err := r.spec(serialOf(t), payload, &t.Spec)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case !ok:
-		return fmt.Errorf("keyed: task %q, serial %d, has a record but no spec: %w", idOf(t), serialOf(t), ledger.ErrCorrupt)
-	case t.Spec.ID != idOf(t):
+	}
+	if !ok {
+		return unspecified(t)
+	}
+	return sameTask(t)
+}
+
+func unspecified(t *ledger.Task) error {
+	return fmt.Errorf("keyed: task %q, serial %d, has a record but no spec: %w", idOf(t), serialOf(t), ledger.ErrCorrupt)
+}
+
+func sameTask(t *ledger.Task) error {
+	if t.Spec.ID != idOf(t) {
 		return wrong("task %q, serial %d: its spec is that of task %q", idOf(t), serialOf(t), t.Spec.ID)
 	}
 	return nil

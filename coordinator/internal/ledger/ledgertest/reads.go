@@ -1,6 +1,8 @@
 package ledgertest
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"sync"
 	"testing"
@@ -123,6 +125,53 @@ func gets(t *testing.T, h Harness) {
 		}
 	}
 	shut(t, h.Ledger)
+}
+
+// getsMany asks for more serials than are looked up one by one, in any order, some twice and some that
+// are not there, with gaps between them of all widths.
+func getsMany(t *testing.T, h Harness) {
+	lead(t, h.Ledger)
+	m := NewMaker(11)
+	m.Begin()
+	const tasks = 300
+	for range tasks {
+		m.Submit()
+	}
+	commit(t, h.Ledger, m.End())
+	m.Begin()
+	for s := queue.Serial(5); s <= tasks; s += 5 {
+		m.Finish(s, queue.Cancelled)
+	}
+	commit(t, h.Ledger, m.End())
+	rng := rand.New(rand.NewPCG(11, 1))
+	for _, n := range []int{15, 16, 40, 400} {
+		serials, want := make([]queue.Serial, n), make([]*ledger.Task, n)
+		for i := range serials {
+			serials[i] = queue.Serial(rng.IntN(tasks + 20))
+			want[i] = m.Model.task(serials[i])
+		}
+		got, err := h.Ledger.Get(t.Context(), ledger.Keys{Serials: serials, Spec: true, Payload: true, Result: true})
+		if err != nil || len(got.Serials) != n {
+			t.Fatalf("%d serials: %d answers, error %v", n, len(got.Serials), err)
+		}
+		for i, w := range want {
+			sameTask(t, fmt.Sprintf("serial %d among %d", serials[i], n), got.Serials[i], w)
+		}
+	}
+	shut(t, h.Ledger)
+}
+
+// task is all that is stored of a serial, nil if there is nothing.
+func (m *Model) task(s queue.Serial) *ledger.Task {
+	t := &ledger.Task{Spec: m.Specs[s]}
+	if l, ok := m.Live[s]; ok {
+		t.Live = &l
+	} else if over, ok := m.Terminal[s]; ok {
+		t.Terminal = &over
+	} else {
+		return nil
+	}
+	return t
 }
 
 func sameTask(t *testing.T, what string, got, want *ledger.Task) {

@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"the same batches give the same ledger (D7)", deterministic},
 		{"records keep every field", everyField},
 		{"get finds by id, serial and attempt", gets},
+		{"get finds many serials at once", getsMany},
 		{"get sees one moment while tasks move", getsDuringMoves},
 		{"list filters", lists},
 		{"list pages are whole and without repeats", pages},
