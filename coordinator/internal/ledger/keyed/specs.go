@@ -10,7 +10,7 @@ import (
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
-// nearby is how many specs are stepped over rather than sought anew: a step costs about a tenth.
+// nearby is how many specs are stepped over rather than sought anew: a step is far cheaper.
 const nearby = 8
 
 // specs reads the specs of tasks whose states were read; nil ones are none. What is granted off a
