@@ -1,6 +1,7 @@
 package pebbleledger
 
 import (
+	"bytes"
 	"context"
 	"hash/maphash"
 	"slices"
@@ -18,16 +19,19 @@ import (
 // is what nearly every submit asks. Pebble's own filters are in its tables; its memtable, where
 // the newest ids are, has none, and a search there costs more than all the rest of a submit.
 //
-// It is a row of Bloom filters, each four times as large as the one before, so that it grows
-// with the ledger. Pruned ids stay in it: they cost a look, no more. It is not stored: after a
-// start it says nothing until a walk over the index has filled it.
+// It is not stored: after a start it says nothing until a walk over the index has filled it. Pruned
+// ids stay in it, where they cost memory and a look now and then; once they are the most it is filled
+// anew, so that it is bounded by what the ledger holds and not by what it ever held.
 type absent struct {
-	seed     maphash.Seed
-	adding   sync.Mutex
-	filters  atomic.Pointer[[]*filter] // grows under adding
-	complete atomic.Bool
-	walk     sync.WaitGroup
-	stop     context.CancelFunc
+	seed    maphash.Seed
+	asked   atomic.Pointer[filters] // nil until the first walk is over
+	walk    sync.WaitGroup
+	ctx     context.Context // of walks
+	stop    context.CancelFunc
+	adding  sync.Mutex
+	filling *filters // under adding, as what follows: takes what asked takes, and what a walk finds; nil: no walk
+	stale   int      // at most so many of asked have been pruned
+	atLeast int      // are noted before it is filled anew
 }
 
 const (
@@ -42,7 +46,17 @@ const (
 	// the walk takes a fifth of a core at most.
 	walkKeys  = 4096
 	restShare = 4
+	// refillAt is how many ids are noted before it matters how many of them have been pruned: some
+	// megabytes.
+	refillAt = 1 << 20
 )
+
+// filters are a row of Bloom filters, each four times as large as the one before, so that it grows
+// with the ledger. Any number may ask while one notes.
+type filters struct {
+	row   atomic.Pointer[[]*filter]
+	noted int
+}
 
 // filter is a blocked Bloom filter: all bits of an id lie in one cache line.
 type filter struct {
@@ -56,9 +70,15 @@ const (
 )
 
 func newAbsent() *absent {
-	a := &absent{seed: maphash.MakeSeed(), stop: func() {}}
-	a.filters.Store(&[]*filter{newFilter(firstIDs)})
+	a := &absent{seed: maphash.MakeSeed(), filling: newFilters(), atLeast: refillAt}
+	a.ctx, a.stop = context.WithCancel(context.Background())
 	return a
+}
+
+func newFilters() *filters {
+	f := new(filters)
+	f.row.Store(&[]*filter{newFilter(firstIDs)})
+	return f
 }
 
 func newFilter(ids int) *filter {
@@ -93,32 +113,27 @@ func (b *filter) has(h uint64) bool {
 	return true
 }
 
-// add notes an id; before the batch that holds it is visible.
-func (a *absent) add(id string) {
-	a.adding.Lock()
-	defer a.adding.Unlock()
-	a.note(id)
-}
-
-// addAll notes the ids of a batch.
-func (a *absent) addAll(ids []indexed) {
-	a.adding.Lock()
-	defer a.adding.Unlock()
-	for i := range ids {
-		a.note(ids[i].id)
-	}
-}
-
-func (a *absent) note(id string) {
-	filters := *a.filters.Load()
-	last := filters[len(filters)-1]
+// note takes the hash of an id.
+func (f *filters) note(h uint64) {
+	row := *f.row.Load()
+	last := row[len(row)-1]
 	if last.room == 0 {
-		last = newFilter(firstIDs * pow(growth, len(filters)))
-		grown := slices.Concat(filters, []*filter{last})
-		a.filters.Store(&grown)
+		last = newFilter(firstIDs * pow(growth, len(row)))
+		grown := slices.Concat(row, []*filter{last})
+		f.row.Store(&grown)
 	}
 	last.room--
-	last.add(maphash.String(a.seed, id))
+	last.add(h)
+	f.noted++
+}
+
+func (f *filters) has(h uint64) bool {
+	for _, f := range *f.row.Load() {
+		if f.has(h) {
+			return true
+		}
+	}
+	return false
 }
 
 func pow(base, n int) int {
@@ -129,18 +144,26 @@ func pow(base, n int) int {
 	return p
 }
 
-// sure tells that no spec of this id is in the ledger.
-func (a *absent) sure(id string) bool {
-	if !a.complete.Load() {
-		return false
-	}
-	h := maphash.String(a.seed, id)
-	for _, f := range *a.filters.Load() {
-		if f.has(h) {
-			return false
+// addAll notes the ids of a batch; before it is visible.
+func (a *absent) addAll(ids []indexed) {
+	a.adding.Lock()
+	defer a.adding.Unlock()
+	asked := a.asked.Load()
+	for i := range ids {
+		h := maphash.String(a.seed, ids[i].id)
+		if asked != nil {
+			asked.note(h)
+		}
+		if a.filling != nil {
+			a.filling.note(h)
 		}
 	}
-	return true
+}
+
+// sure tells that no spec of this id is in the ledger.
+func (a *absent) sure(id string) bool {
+	asked := a.asked.Load()
+	return asked != nil && !asked.has(maphash.String(a.seed, id))
 }
 
 // prune takes the ids out of k that are surely absent. The keys of the caller stay as they are.
@@ -156,24 +179,46 @@ func (a *absent) prune(k ledger.Keys) (_ ledger.Keys, none bool) {
 	return k, none && len(k.Serials) == 0 && len(k.Attempts) == 0
 }
 
-// fill begins the walk over what the ledger holds already.
+// dropped hears how many ids a batch has pruned, and tells whether it is time to begin anew. If it is,
+// filling takes all that is added from here on: the ids that the index keeps out of the database have
+// to follow, and then a walk over those in it.
+func (a *absent) dropped(n int) bool {
+	a.adding.Lock()
+	defer a.adding.Unlock()
+	a.stale += n
+	asked := a.asked.Load()
+	if asked == nil || a.filling != nil || asked.noted < a.atLeast || a.stale*2 < asked.noted {
+		return false
+	}
+	a.filling, a.stale = newFilters(), 0
+	return true
+}
+
+// fill begins the walk over what the database holds already.
 func (a *absent) fill(db *pebble.DB) {
-	ctx, cancel := context.WithCancel(context.Background())
-	a.stop = cancel
 	a.walk.Go(func() {
-		defer cancel()
 		from := record.AppendKind(nil, record.KindIndex)
-		for from != nil && ctx.Err() == nil {
+		for from != nil {
+			if a.ctx.Err() != nil {
+				return
+			}
 			began := time.Now()
 			next, err := a.some(db, from)
 			if err != nil {
 				return // reads will say so; until then each id is looked up
 			}
 			from = next
-			rest(ctx, restShare*time.Since(began), from != nil)
+			rest(a.ctx, restShare*time.Since(began), from != nil)
 		}
-		a.complete.Store(from == nil)
+		a.filled()
 	})
+}
+
+func (a *absent) filled() {
+	a.adding.Lock()
+	defer a.adding.Unlock()
+	a.asked.Store(a.filling)
+	a.filling = nil
 }
 
 func rest(ctx context.Context, d time.Duration, more bool) {
@@ -186,7 +231,7 @@ func rest(ctx context.Context, d time.Duration, more bool) {
 	}
 }
 
-// some adds the ids of the next specs and says where to go on; nil: that was all.
+// some notes the ids of the next entries and says where to go on; nil: that was all.
 func (a *absent) some(db *pebble.DB, from []byte) (next []byte, err error) {
 	it, err := db.NewIter(&pebble.IterOptions{
 		LowerBound: from, UpperBound: record.AppendKindEnd(nil, record.KindIndex),
@@ -199,14 +244,20 @@ func (a *absent) some(db *pebble.DB, from []byte) (next []byte, err error) {
 			err = cerr
 		}
 	}()
-	n := 0
+	hashes := make([]uint64, 0, walkKeys)
 	for ok := it.First(); ok; ok = it.Next() {
-		if n++; n > walkKeys {
-			return append([]byte(nil), it.Key()...), nil
+		if len(hashes) == walkKeys {
+			next = bytes.Clone(it.Key())
+			break
 		}
-		a.add(string(it.Key()[1:]))
+		hashes = append(hashes, maphash.Bytes(a.seed, it.Key()[1:]))
 	}
-	return nil, it.Error()
+	a.adding.Lock()
+	defer a.adding.Unlock()
+	for _, h := range hashes {
+		a.filling.note(h)
+	}
+	return next, it.Error()
 }
 
 // end stops the walk.

@@ -3,15 +3,17 @@ package pebbleledger
 import (
 	"fmt"
 	"testing"
+
+	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
 // An id that was added is never said to be absent, and few others are looked for in vain.
 func TestAbsentNeverDeniesAnID(t *testing.T) {
 	a := newAbsent()
-	a.complete.Store(true)
+	a.filled()
 	const n = 3 * firstIDs // into the second filter
 	for i := range n {
-		a.add(fmt.Sprintf("task-%d", i))
+		a.addAll([]indexed{{id: fmt.Sprintf("task-%d", i)}})
 	}
 	for i := range n {
 		if a.sure(fmt.Sprintf("task-%d", i)) {
@@ -27,8 +29,8 @@ func TestAbsentNeverDeniesAnID(t *testing.T) {
 	if vain > n/1000 {
 		t.Errorf("%d of %d absent ids would be looked for", vain, n)
 	}
-	if filters := *a.filters.Load(); len(filters) != 2 {
-		t.Errorf("%d filters, want 2", len(filters))
+	if row := *a.asked.Load().row.Load(); len(row) != 2 {
+		t.Errorf("%d filters, want 2", len(row))
 	}
 }
 
@@ -36,5 +38,70 @@ func TestAbsentNeverDeniesAnID(t *testing.T) {
 func TestAbsentSaysNothingBeforeTheWalk(t *testing.T) {
 	if newAbsent().sure("anything") {
 		t.Error("an id is said to be absent before anything was read")
+	}
+}
+
+// TestAbsentForgetsWhatWasPruned: of a thousand times as many ids as are kept, those kept are never said
+// to be absent, whether the database has them before the walk, or gets them during it, or not yet; and
+// what is noted stays in proportion to them.
+func TestAbsentForgetsWhatWasPruned(t *testing.T) {
+	const each, keep, rounds = 10, 3, 1000
+	db, x, a := memory(t), newIndex(), newAbsent()
+	a.atLeast = 2 * keep * each
+	a.filled()
+	id := func(round, i int) string { return fmt.Sprintf("task-%d-%d", round, i) }
+	batch := func(round int) (ids []indexed) {
+		for i := range each {
+			ids = append(ids, indexed{id: id(round, i), s: queue.Serial(round*each + i + 1)})
+		}
+		return ids
+	}
+	refills, most := 0, 0
+	for round := range rounds {
+		a.addAll(batch(round))
+		x.addAll(batch(round))
+		if round%2 == 1 {
+			if err := x.write(db); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if round >= keep {
+			old := batch(round - keep)
+			x.dropAll(old)
+			var gone []string
+			for i := range old {
+				gone = append(gone, old[i].id)
+			}
+			if err := deleteIndex(db, gone); err != nil {
+				t.Fatal(err)
+			}
+			if a.dropped(each) {
+				refills++
+				a.addAll(x.unwritten())
+				a.fill(db)
+				if round%3 == 0 {
+					a.walk.Wait() // otherwise what follows goes on beside it
+				}
+			}
+		}
+		for back := range min(round+1, keep) {
+			for i := range each {
+				if id := id(round-back, i); a.sure(id) {
+					t.Fatalf("%s is there and is said to be absent, after %d refills", id, refills)
+				}
+			}
+		}
+		most = max(most, a.asked.Load().noted)
+	}
+	a.walk.Wait()
+	if refills < rounds/50 {
+		t.Errorf("filled anew %d times", refills)
+	}
+	// The pace of the walk is not the test's: some rounds may pass before it is over.
+	if most > rounds*each/4 {
+		t.Errorf("%d ids noted of which %d are kept", most, keep*each)
+	}
+	if row := *a.asked.Load().row.Load(); len(row) != 1 {
+		t.Errorf("%d filters", len(row))
 	}
 }

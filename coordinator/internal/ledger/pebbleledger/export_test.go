@@ -5,6 +5,9 @@ import "github.com/cockroachdb/pebble/v2"
 // IndexAt lets the ledger write its index of ids at so many.
 func (l *Ledger) IndexAt(n int) { l.index.at = n }
 
+// RefillAt lets the ledger fill its filters of ids anew from so many on.
+func (l *Ledger) RefillAt(n int) { l.absent.atLeast = n }
+
 // Tables gives the first and last key of each table.
 func (l *Ledger) Tables() (spans [][2][]byte, err error) {
 	if err := l.db.Flush(); err != nil {

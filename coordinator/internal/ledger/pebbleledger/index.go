@@ -64,6 +64,19 @@ func (x *index) addAll(ids []indexed) {
 	}
 }
 
+// unwritten gives the ids that the database may not have.
+func (x *index) unwritten() (ids []indexed) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for id := range x.fresh {
+		ids = append(ids, indexed{id: id})
+	}
+	for id := range x.taken {
+		ids = append(ids, indexed{id: id})
+	}
+	return ids
+}
+
 // dropAll forgets the ids of serials that a batch has pruned; after it is in the database. An entry
 // that is under way may land there behind the prune; it goes after that, or, if a crash comes first,
 // leads to no spec.

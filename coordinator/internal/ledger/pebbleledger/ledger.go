@@ -81,6 +81,10 @@ func (l *Ledger) commit(b *queue.Batch) (*waiter, error) {
 		return nil, l.index.fail(err) // it has ids that the database has not
 	}
 	l.index.dropAll(l.pruned)
+	if l.absent.dropped(len(l.pruned)) {
+		l.absent.addAll(l.index.unwritten())
+		l.absent.fill(l.db)
+	}
 	return w, nil
 }
 

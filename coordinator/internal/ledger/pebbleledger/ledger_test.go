@@ -25,7 +25,8 @@ func on(t *testing.T, fs vfs.FS) *pebbleledger.Ledger {
 
 func TestLedger(t *testing.T) { suite(t, 0) }
 
-// TestLedgerThatIndexesSoon writes the index of ids again and again, beside all that goes on.
+// TestLedgerThatIndexesSoon writes the index of ids again and again, and fills its filters anew, beside all
+// that goes on.
 func TestLedgerThatIndexesSoon(t *testing.T) { suite(t, 3) }
 
 // suite runs the suite; indexAt 0 is the usual one.
@@ -36,6 +37,7 @@ func suite(t *testing.T, indexAt int) {
 		l := on(t, fs)
 		if indexAt > 0 {
 			l.IndexAt(indexAt)
+			l.RefillAt(indexAt)
 		}
 		return l
 	}
