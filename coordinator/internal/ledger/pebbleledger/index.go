@@ -41,8 +41,8 @@ type index struct {
 }
 
 const (
-	// indexAt is the usual at: some tenths of a second of full load.
-	indexAt = 32 << 10
+	// indexAt is the usual at: a second of full load. Each write makes one table of level 0.
+	indexAt = 64 << 10
 	// indexFill is what is written with them at most: a start reads the specs again that the
 	// index lacks.
 	indexFill = 64 << 20

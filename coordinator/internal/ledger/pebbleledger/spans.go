@@ -12,8 +12,9 @@ import (
 var spans = [...][2]record.Kind{
 	{record.KindAttempt, record.KindDeferred},
 	{record.KindEvents, record.KindEvents},
-	{record.KindHead, record.KindIndexed}, // and the index between them: all are written again and again
-	{record.KindLive, record.KindLive},
+	{record.KindHead, record.KindHead},
+	{record.KindIndex, record.KindIndex},
+	{record.KindIndexed, record.KindLive},
 	{record.KindMeta, record.KindOldSpec},
 	{record.KindTerminal, record.KindTerminal},
 	{record.KindSpec, record.KindSpec},

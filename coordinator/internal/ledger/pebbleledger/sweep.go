@@ -11,9 +11,15 @@ import (
 )
 
 const (
-	// gathered tables beside each other in level 0 are merged down: what the deletions of so many
-	// flushes give back stays on disk until then, some hundred megabytes at full load.
+	// gathered tables beside each other in level 0 are merged down if they have deletions: what those
+	// of so many flushes give back stays on disk until then, some hundred megabytes at full load.
 	gathered = 16
+	// fewBytes: or if they hold no more than that, as those of what each batch writes again do. Pebble
+	// would merge all else along with them once they lie high enough above each other.
+	fewBytes = 1 << 20
+	// heaped are merged down whatever they hold. Few large merges cost less than many small ones, since
+	// each rewrites the neighbours that it reaches into.
+	heaped = 128
 	// sweepBytes are read at most for each of them: about two tables, which is as far as the
 	// deletions of one flush reach.
 	sweepBytes = 2 * tableBytes
@@ -35,7 +41,7 @@ func sweep(ctx context.Context, db database) (bool, error) {
 		k := spanOf(levels[0][i].Smallest.UserKey)
 		top[k] = append(top[k], levels[0][i])
 	}
-	delete(top, record.KindHead) // tables of the index all lie above each other
+	delete(top, record.KindIndex) // its tables all lie above each other
 	for _, k := range spans {
 		if g, ok := gather(levels, top[k[0]]); ok {
 			return true, compact(ctx, db, g.from, g.to)
@@ -48,6 +54,8 @@ func sweep(ctx context.Context, db database) (bool, error) {
 type group struct {
 	from, to []byte // its keys
 	tables   int
+	deleting int    // tables with deletions
+	bytes    uint64 // in its tables
 	frees    uint64 // bytes that its deletions give back
 }
 
@@ -62,11 +70,22 @@ func gather(levels [][]pebble.SSTableInfo, top []pebble.SSTableInfo) (g group, o
 		if both := g.with(next); g.tables > 0 && g.beside(next, levels) && both.worth(levels) {
 			next = both
 		}
-		if g = next; g.tables >= gathered && g.worth(levels) {
+		if g = next; g.enough() && g.worth(levels) {
 			return g, true
 		}
 	}
 	return g, false
+}
+
+func groupOf(t *pebble.SSTableInfo) group {
+	g := group{
+		from: t.Smallest.UserKey, to: t.Largest.UserKey, tables: 1,
+		bytes: t.Size, frees: t.TableStats.PointDeletionsBytesEstimate,
+	}
+	if t.TableStats.NumDeletions > 0 {
+		g.deleting = 1
+	}
+	return g
 }
 
 // overlapping makes groups of what overlaps, in the order of their keys.
@@ -75,8 +94,7 @@ func overlapping(top []pebble.SSTableInfo) (groups []group) {
 		return bytes.Compare(a.Smallest.UserKey, b.Smallest.UserKey)
 	})
 	for i := range top {
-		t := &top[i]
-		next := group{t.Smallest.UserKey, t.Largest.UserKey, 1, t.TableStats.PointDeletionsBytesEstimate}
+		next := groupOf(&top[i])
 		if n := len(groups); n > 0 && bytes.Compare(next.from, groups[n-1].to) <= 0 {
 			groups[n-1] = groups[n-1].with(next)
 		} else {
@@ -91,7 +109,14 @@ func (g group) with(next group) group {
 	if bytes.Compare(next.to, g.to) < 0 {
 		next.to = g.to
 	}
-	return group{g.from, next.to, g.tables + next.tables, g.frees + next.frees}
+	return group{
+		g.from, next.to, g.tables + next.tables, g.deleting + next.deleting, g.bytes + next.bytes, g.frees + next.frees,
+	}
+}
+
+// enough tells that so much has gathered in g that it is time to merge it.
+func (g group) enough() bool {
+	return g.deleting >= gathered || g.tables >= gathered && g.bytes <= fewBytes || g.tables >= heaped
 }
 
 // beside tells that no table lies between g and the next, which a merge of both would rewrite for

@@ -2,6 +2,7 @@ package pebbleledger
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand"
 	"testing"
 
@@ -62,6 +63,46 @@ func TestRetentionGivesSpaceBack(t *testing.T) {
 	}
 }
 
+// TestIndexIsMergedRarely: what each batch writes again is merged by itself, often, and never the index
+// of ids along with it, each merge of which rewrites most of it.
+func TestIndexIsMergedRarely(t *testing.T) {
+	const rounds, every = 2 * l0Compact, 5
+	db, s, _ := settled(t, vfs.NewMem())
+	defer end(t, db)
+	r := rand.New(rand.NewSource(1))
+	for round := range rounds {
+		b := db.NewBatch()
+		_ = b.Set(record.AppendKind(nil, record.KindHead), record.AppendHead(nil, &queue.Head{Batch: uint64(round + 1), NextSerial: 1}), nil)
+		p := queue.SpendRecord{Queue: "default", By: queue.ByQueue}
+		_ = b.Set(record.AppendSpendKey(nil, &p), record.AppendSpend(nil, &p), nil)
+		if round%every == 0 {
+			for n := queue.Serial(1); n < 10; n++ {
+				_ = b.Set(record.AppendIndexKey(nil, fmt.Sprint(r.Uint64())), record.AppendIndex(nil, n), nil)
+			}
+		}
+		if err := apply(b, pebble.Sync); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.tidy(t.Context(), db); err != nil {
+			t.Fatal(err)
+		}
+		levels, err := db.SSTables()
+		if err != nil {
+			t.Fatal(err)
+		}
+		of := make(map[record.Kind]int)
+		for i := range levels[0] {
+			of[record.KindOf(levels[0][i].Smallest.UserKey)]++
+		}
+		if of[record.KindIndex] != round/every+1 || of[record.KindHead] >= gathered || of[record.KindSpend] >= gathered {
+			t.Fatalf("tables in level 0 after %d flushes, %d of them with ids: %v", round+1, round/every+1, of)
+		}
+	}
+}
+
 func bytesOf(t *testing.T, db *pebble.DB, k record.Kind) (n uint64) {
 	t.Helper()
 	levels, err := db.SSTables()
@@ -93,14 +134,24 @@ func TestGather(t *testing.T) {
 	for n := range queue.Serial(100) {
 		below = append(below, spec(100*n, 100*n+99, tableBytes, 0))
 	}
-	// row is n deletions side by side, each over half a table.
-	row := func(from queue.Serial, n int) (row []pebble.SSTableInfo) {
+	beside := func(from queue.Serial, n int, size, deletions uint64) (row []pebble.SSTableInfo) {
 		for i := range queue.Serial(n) {
-			row = append(row, spec(from+50*i, from+50*i+40, 1000, 0))
+			t := spec(from+50*i, from+50*i+40, size, 0)
+			t.TableStats.NumDeletions = deletions
+			row = append(row, t)
 		}
 		return row
 	}
+	// row is n tables with deletions side by side, each over half a table.
+	row := func(from queue.Serial, n int) []pebble.SSTableInfo { return beside(from, n, fewBytes, 1) }
+	// fresh is the same without.
+	fresh := func(from queue.Serial, n int, size uint64) []pebble.SSTableInfo { return beside(from, n, size, 0) }
 	wide := spec(1, 5010, 1000, 0)
+	wide.TableStats.NumDeletions = 1
+	overlaps := spec(1020, 1120, 1000, 0)
+	overlaps.TableStats.NumDeletions = 1
+	gives := spec(1, 5010, 1000, 20*tableBytes)
+	gives.TableStats.NumDeletions = 1
 	for _, c := range []struct {
 		name     string
 		top      []pebble.SSTableInfo
@@ -111,10 +162,13 @@ func TestGather(t *testing.T) {
 		{"no more at once than must be", row(1000, 2*gathered), 1000, 1000 + 50*gathered - 10},
 		{"an old one that reaches far stays", append(row(5020, gathered), wide), 5020, 5020 + 50*gathered - 10},
 		{"and so do those below it", append(row(1000, gathered), wide), 0, 0},
-		{"what overlaps is one", append(row(1000, gathered-1), spec(1020, 1120, 1000, 0)), 1000, 1000 + 50*gathered - 60},
+		{"what overlaps is one", append(row(1000, gathered-1), overlaps), 1000, 1000 + 50*gathered - 60},
 		{"not across what lies between", append(row(1000, gathered/2), row(1700, gathered/2)...), 0, 0},
 		{"much is read where much is given back",
-			append(row(1000, gathered-1), spec(1, 5010, 1000, 20*tableBytes)), 1, 5010},
+			append(row(1000, gathered-1), gives), 1, 5010},
+		{"records alone wait", fresh(6000, heaped-1, fewBytes), 0, 0},
+		{"until there are many", fresh(6000, heaped, fewBytes), 6000, 6000 + 50*heaped - 10},
+		{"unless they are small", fresh(6000, gathered, fewBytes/gathered), 6000, 6000 + 50*gathered - 10},
 	} {
 		levels := [][]pebble.SSTableInfo{c.top, below}
 		g, ok := gather(levels, c.top)
