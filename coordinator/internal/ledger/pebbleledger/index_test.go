@@ -150,6 +150,9 @@ func TestTablesKeepKindsApart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if _, err := l.List(t.Context(), ledger.Query{IDPrefix: "task", Limit: 1, Examine: 1}); err != nil { // writes the index
+		t.Fatal(err)
+	}
 	spans, err := l.Tables()
 	if err != nil || len(spans) == 0 {
 		t.Fatalf("%d tables, error %v", len(spans), err)

@@ -14,8 +14,8 @@ const (
 	// gathered tables beside each other in level 0 are merged down if they have deletions: what those
 	// of so many flushes give back stays on disk until then, some hundred megabytes at full load.
 	gathered = 16
-	// fewBytes: or if they hold no more than that, as those of what each batch writes again do. Pebble
-	// would merge all else along with them once they lie high enough above each other.
+	// fewBytes: or if they hold no more than that, or lie above each other, as those of what each batch
+	// writes again do. Pebble would merge all else along with them once they lie high enough.
 	fewBytes = 1 << 20
 	// heaped are merged down whatever they hold. Few large merges cost less than many small ones, since
 	// each rewrites the neighbours that it reaches into.
@@ -27,7 +27,7 @@ const (
 	sweepGain = 4
 )
 
-// sweep merges one group of tables that has gathered in level 0, and tells whether there was one.
+// sweep merges the highest group of tables that has gathered in level 0, and tells whether there was one.
 // Pebble counts only those that lie above each other. Deletions lie side by side, each over the
 // next old records, and those of live and terminal records like stairs: without a sweep they stay,
 // and what they delete with them, and each is one more that a read looks at.
@@ -42,18 +42,23 @@ func sweep(ctx context.Context, db database) (bool, error) {
 		top[k] = append(top[k], levels[0][i])
 	}
 	delete(top, record.KindIndex) // its tables all lie above each other
+	var most group
 	for _, k := range spans {
-		if g, ok := gather(levels, top[k[0]]); ok {
-			return true, compact(ctx, db, g.from, g.to)
+		if g, ok := gather(levels, top[k[0]]); ok && g.deep > most.deep {
+			most = g
 		}
 	}
-	return false, nil
+	if most.deep == 0 {
+		return false, nil
+	}
+	return true, compact(ctx, db, most.from, most.to)
 }
 
 // group is of tables of level 0 beside each other.
 type group struct {
 	from, to []byte // its keys
 	tables   int
+	deep     int    // tables above each other
 	deleting int    // tables with deletions
 	bytes    uint64 // in its tables
 	frees    uint64 // bytes that its deletions give back
@@ -79,7 +84,7 @@ func gather(levels [][]pebble.SSTableInfo, top []pebble.SSTableInfo) (g group, o
 
 func groupOf(t *pebble.SSTableInfo) group {
 	g := group{
-		from: t.Smallest.UserKey, to: t.Largest.UserKey, tables: 1,
+		from: t.Smallest.UserKey, to: t.Largest.UserKey, tables: 1, deep: 1,
 		bytes: t.Size, frees: t.TableStats.PointDeletionsBytesEstimate,
 	}
 	if t.TableStats.NumDeletions > 0 {
@@ -93,8 +98,12 @@ func overlapping(top []pebble.SSTableInfo) (groups []group) {
 	slices.SortFunc(top, func(a, b pebble.SSTableInfo) int {
 		return bytes.Compare(a.Smallest.UserKey, b.Smallest.UserKey)
 	})
+	var open [][]byte // where those end that are above each other
 	for i := range top {
 		next := groupOf(&top[i])
+		open = slices.DeleteFunc(open, func(end []byte) bool { return bytes.Compare(end, next.from) < 0 })
+		open = append(open, next.to)
+		next.deep = len(open)
 		if n := len(groups); n > 0 && bytes.Compare(next.from, groups[n-1].to) <= 0 {
 			groups[n-1] = groups[n-1].with(next)
 		} else {
@@ -110,13 +119,14 @@ func (g group) with(next group) group {
 		next.to = g.to
 	}
 	return group{
-		g.from, next.to, g.tables + next.tables, g.deleting + next.deleting, g.bytes + next.bytes, g.frees + next.frees,
+		g.from, next.to, g.tables + next.tables, max(g.deep, next.deep),
+		g.deleting + next.deleting, g.bytes + next.bytes, g.frees + next.frees,
 	}
 }
 
 // enough tells that so much has gathered in g that it is time to merge it.
 func (g group) enough() bool {
-	return g.deleting >= gathered || g.tables >= gathered && g.bytes <= fewBytes || g.tables >= heaped
+	return max(g.deleting, g.deep) >= gathered || g.tables >= gathered && g.bytes <= fewBytes || g.tables >= heaped
 }
 
 // beside tells that no table lies between g and the next, which a merge of both would rewrite for

@@ -152,6 +152,10 @@ func TestGather(t *testing.T) {
 	overlaps.TableStats.NumDeletions = 1
 	gives := spec(1, 5010, 1000, 20*tableBytes)
 	gives.TableStats.NumDeletions = 1
+	var above []pebble.SSTableInfo
+	for range gathered {
+		above = append(above, fresh(6000, 1, fewBytes)...)
+	}
 	for _, c := range []struct {
 		name     string
 		top      []pebble.SSTableInfo
@@ -168,7 +172,8 @@ func TestGather(t *testing.T) {
 			append(row(1000, gathered-1), gives), 1, 5010},
 		{"records alone wait", fresh(6000, heaped-1, fewBytes), 0, 0},
 		{"until there are many", fresh(6000, heaped, fewBytes), 6000, 6000 + 50*heaped - 10},
-		{"unless they are small", fresh(6000, gathered, fewBytes/gathered), 6000, 6000 + 50*gathered - 10},
+		{"unless they lie above each other", above, 6000, 6040},
+		{"or are small", fresh(6000, gathered, fewBytes/gathered), 6000, 6000 + 50*gathered - 10},
 	} {
 		levels := [][]pebble.SSTableInfo{c.top, below}
 		g, ok := gather(levels, c.top)
