@@ -29,7 +29,7 @@ type absent struct {
 	ctx     context.Context // of walks
 	stop    context.CancelFunc
 	adding  sync.Mutex
-	filling *filters // under adding, as what follows: takes what asked takes, and what a walk finds; nil: no walk
+	filling *filters // under adding, as what follows: takes what asked takes, and what a walk finds; nil: none goes on
 	stale   int      // at most so many of asked have been pruned
 	atLeast int      // are noted before it is filled anew
 }
@@ -180,8 +180,7 @@ func (a *absent) prune(k ledger.Keys) (_ ledger.Keys, none bool) {
 }
 
 // dropped hears how many ids a batch has pruned, and tells whether it is time to begin anew. If it is,
-// filling takes all that is added from here on: the ids that the index keeps out of the database have
-// to follow, and then a walk over those in it.
+// filling takes all that is added from here on: refill has to follow.
 func (a *absent) dropped(n int) bool {
 	a.adding.Lock()
 	defer a.adding.Unlock()
@@ -194,6 +193,16 @@ func (a *absent) dropped(n int) bool {
 	return true
 }
 
+// refill begins anew with the ids that the index keeps out of the database, and a walk over those in it.
+func (a *absent) refill(db *pebble.DB, unwritten []indexed) {
+	a.adding.Lock()
+	for i := range unwritten {
+		a.filling.note(maphash.String(a.seed, unwritten[i].id))
+	}
+	a.adding.Unlock()
+	a.fill(db)
+}
+
 // fill begins the walk over what the database holds already.
 func (a *absent) fill(db *pebble.DB) {
 	a.walk.Go(func() {
@@ -204,20 +213,24 @@ func (a *absent) fill(db *pebble.DB) {
 			}
 			began := time.Now()
 			next, err := a.some(db, from)
-			if err != nil {
-				return // reads will say so; until then each id is looked up
+			if err != nil { // reads will say so
+				a.filled(nil)
+				return
 			}
 			from = next
 			rest(a.ctx, restShare*time.Since(began), from != nil)
 		}
-		a.filled()
+		a.filled(a.filling)
 	})
 }
 
-func (a *absent) filled() {
+// filled ends a walk; nil: it failed, and what was asked before is asked further.
+func (a *absent) filled(f *filters) {
 	a.adding.Lock()
 	defer a.adding.Unlock()
-	a.asked.Store(a.filling)
+	if f != nil {
+		a.asked.Store(f)
+	}
 	a.filling = nil
 }
 

@@ -10,7 +10,7 @@ import (
 // An id that was added is never said to be absent, and few others are looked for in vain.
 func TestAbsentNeverDeniesAnID(t *testing.T) {
 	a := newAbsent()
-	a.filled()
+	a.filled(a.filling)
 	const n = 3 * firstIDs // into the second filter
 	for i := range n {
 		a.addAll([]indexed{{id: fmt.Sprintf("task-%d", i)}})
@@ -48,7 +48,7 @@ func TestAbsentForgetsWhatWasPruned(t *testing.T) {
 	const each, keep, rounds = 10, 3, 1000
 	db, x, a := memory(t), newIndex(), newAbsent()
 	a.atLeast = 2 * keep * each
-	a.filled()
+	a.filled(a.filling)
 	id := func(round, i int) string { return fmt.Sprintf("task-%d-%d", round, i) }
 	batch := func(round int) (ids []indexed) {
 		for i := range each {
@@ -69,19 +69,10 @@ func TestAbsentForgetsWhatWasPruned(t *testing.T) {
 			}
 		}
 		if round >= keep {
-			old := batch(round - keep)
-			x.dropAll(old)
-			var gone []string
-			for i := range old {
-				gone = append(gone, old[i].id)
-			}
-			if err := deleteIndex(db, gone); err != nil {
-				t.Fatal(err)
-			}
+			x.dropAll(batch(round - keep))
 			if a.dropped(each) {
 				refills++
-				a.addAll(x.unwritten())
-				a.fill(db)
+				a.refill(db, x.unwritten())
 			}
 		}
 		for back := range min(round+1, keep) {
@@ -102,5 +93,23 @@ func TestAbsentForgetsWhatWasPruned(t *testing.T) {
 	}
 	if row := *a.asked.Load().row.Load(); len(row) != 1 {
 		t.Errorf("%d filters", len(row))
+	}
+}
+
+// TestAFailedWalkIsNoFill: after a walk that failed, what was asked before is asked further, and it is tried again.
+func TestAFailedWalkIsNoFill(t *testing.T) {
+	a := newAbsent()
+	a.filled(a.filling)
+	a.atLeast = 1
+	a.addAll([]indexed{{id: "kept"}})
+	if !a.dropped(1) {
+		t.Fatal("not to be filled anew")
+	}
+	a.filled(nil)
+	if a.sure("kept") || !a.sure("other") {
+		t.Error("what was asked before is not asked any more")
+	}
+	if !a.dropped(1) {
+		t.Error("not tried again")
 	}
 }

@@ -30,7 +30,8 @@ type index struct {
 
 	mu    sync.RWMutex
 	fresh map[string]queue.Serial
-	at    int                     // how many fresh ones are written at once
+	stale []string                // to be deleted with the next write: their tasks have been pruned
+	at    int                     // how many of both are written at once
 	taken map[string]queue.Serial // under way into the database
 	gone  []string                // of them, those that were dropped meanwhile
 	spare map[string]queue.Serial // empty, to be fresh next
@@ -41,7 +42,7 @@ type index struct {
 }
 
 const (
-	// indexAt is the usual at: a second of full load. Each write makes one table of level 0.
+	// indexAt is the usual at: a second of full load. Each write makes a table of level 0, or two.
 	indexAt = 64 << 10
 	// indexFill is what is written with them at most: a start reads the specs again that the
 	// index lacks.
@@ -77,9 +78,9 @@ func (x *index) unwritten() (ids []indexed) {
 	return ids
 }
 
-// dropAll forgets the ids of serials that a batch has pruned; after it is in the database. An entry
-// that is under way may land there behind the prune; it goes after that, or, if a crash comes first,
-// leads to no spec.
+// dropAll forgets the ids of serials that a batch has pruned; after it is in the database. What the
+// database has of them goes with the next write, so that a flush has ids only if there was one; an entry
+// that is under way goes at its end. If a crash comes first, they lead to no spec.
 func (x *index) dropAll(ids []indexed) {
 	if len(ids) == 0 {
 		return
@@ -92,6 +93,8 @@ func (x *index) dropAll(ids []indexed) {
 			delete(x.fresh, ids[i].id)
 		case x.taken[ids[i].id]:
 			x.gone = append(x.gone, ids[i].id)
+		default:
+			x.stale = append(x.stale, ids[i].id)
 		}
 	}
 }
@@ -101,7 +104,7 @@ func (x *index) full(n int) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.bytes += n
-	if x.due || x.bytes < indexFill && len(x.fresh) < x.at {
+	if x.due || x.bytes < indexFill && len(x.fresh)+len(x.stale) < x.at {
 		return false
 	}
 	x.due = true
@@ -130,29 +133,37 @@ func (x *index) snapshot(db *pebble.DB, ids []string) (*pebble.Snapshot, map[str
 	return s, found
 }
 
+// changes are what one write makes in the database.
+type changes struct {
+	set   map[string]queue.Serial
+	drop  []string     // those in set are not dropped
+	below queue.Serial // all specs below are in the index then
+}
+
 // take moves what is fresh to taken.
-func (x *index) take() (map[string]queue.Serial, queue.Serial, error) {
+func (x *index) take() (changes, error) {
 	x.turn.Lock()
 	defer x.turn.Unlock()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.err != nil {
-		return nil, 0, x.err
+		return changes{}, x.err
 	}
+	c := changes{x.fresh, x.stale, x.below}
 	x.taken, x.fresh, x.spare = x.fresh, x.spare, nil
-	x.bytes, x.due = 0, false
-	return x.taken, x.below, nil
+	x.stale, x.bytes, x.due = nil, 0, false
+	return c, nil
 }
 
-// write puts all that is fresh into the database. It is as durable as what comes after it.
+// write brings the database up to date. It is as durable as what comes after it.
 func (x *index) write(db *pebble.DB) error {
 	x.writing.Lock()
 	defer x.writing.Unlock()
-	taken, below, err := x.take()
+	c, err := x.take()
 	if err != nil {
 		return err
 	}
-	err = writeIndex(db, taken, below)
+	err = c.write(db)
 	for err == nil {
 		gone := x.done()
 		if len(gone) == 0 {
@@ -202,12 +213,16 @@ type indexed struct {
 	head uint64 // of the id; it tells most of them apart
 }
 
-func sorted(ids map[string]queue.Serial) []indexed {
-	all := make([]indexed, 0, len(ids))
-	for id, s := range ids {
-		var head [8]byte
-		copy(head[:], id)
-		all = append(all, indexed{id, s, binary.BigEndian.Uint64(head[:])})
+// sorted gives the changes in the order of their ids; those with serial 0 are to be deleted.
+func (c *changes) sorted() []indexed {
+	all := make([]indexed, 0, len(c.set)+len(c.drop))
+	for id, s := range c.set {
+		all = append(all, entry(id, s))
+	}
+	for _, id := range c.drop {
+		if _, again := c.set[id]; !again {
+			all = append(all, entry(id, 0))
+		}
 	}
 	slices.SortFunc(all, func(a, b indexed) int {
 		if a.head != b.head {
@@ -218,18 +233,24 @@ func sorted(ids map[string]queue.Serial) []indexed {
 	return all
 }
 
-// writeIndex writes ids in their order, and at the end up to where the index is complete.
-func writeIndex(db *pebble.DB, ids map[string]queue.Serial, below queue.Serial) error {
-	if len(ids) == 0 {
+func entry(id string, s queue.Serial) indexed {
+	var head [8]byte
+	copy(head[:], id)
+	return indexed{id, s, binary.BigEndian.Uint64(head[:])}
+}
+
+// write makes the changes in the order of the ids, and says at the end up to where the index is complete.
+func (c *changes) write(db *pebble.DB) error {
+	if len(c.set)+len(c.drop) == 0 {
 		return nil
 	}
 	var key, val []byte
-	for chunk := range slices.Chunk(sorted(ids), indexChunk) {
+	for chunk := range slices.Chunk(c.sorted(), indexChunk) {
 		b := db.NewBatch()
 		for i := range chunk {
 			key = record.AppendIndexKey(key[:0], chunk[i].id)
 			val = record.AppendIndex(val[:0], chunk[i].s)
-			if err := b.Set(key, val, nil); err != nil {
+			if err := change(b, key, val, chunk[i].s); err != nil {
 				return err
 			}
 		}
@@ -238,10 +259,18 @@ func writeIndex(db *pebble.DB, ids map[string]queue.Serial, below queue.Serial) 
 		}
 	}
 	b := db.NewBatch()
-	if err := setIndexed(b, below); err != nil {
+	if err := setIndexed(b, c.below); err != nil {
 		return err
 	}
 	return apply(b, pebble.NoSync)
+}
+
+// change sets an entry, or deletes it if it has no serial.
+func change(b *pebble.Batch, key, val []byte, s queue.Serial) error {
+	if s == 0 {
+		return b.Delete(key, nil)
+	}
+	return b.Set(key, val, nil)
 }
 
 // setIndexed says that all specs below a serial are in the index.

@@ -39,13 +39,13 @@ func has(t *testing.T, db *pebble.DB, id string) bool {
 func TestWhatIsDroppedUnderWayIsDroppedAfterwards(t *testing.T) {
 	db, x := memory(t), newIndex()
 	x.addAll([]indexed{{id: "a", s: 1}, {id: "b", s: 2}})
-	taken, below, err := x.take()
+	c, err := x.take()
 	if err != nil {
 		t.Fatal(err)
 	}
 	x.dropAll([]indexed{{id: "a", s: 1}})
 	x.addAll([]indexed{{id: "a", s: 3}})
-	if err := writeIndex(db, taken, below); err != nil {
+	if err := c.write(db); err != nil {
 		t.Fatal(err)
 	}
 	gone := x.done()
@@ -90,5 +90,48 @@ func TestFreshIDsMayBeAheadOfAView(t *testing.T) {
 		if err := db.Set(record.AppendSerialKey(nil, record.KindSpec, 2), []byte{1}, nil); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestPrunedIDsGoWithTheNextWrite: the index deletes what it has of a pruned id only when it writes; an id
+// that was submitted again meanwhile stays, and one that was pruned once more goes too.
+func TestPrunedIDsGoWithTheNextWrite(t *testing.T) {
+	db, x := memory(t), newIndex()
+	write := func() {
+		t.Helper()
+		if err := x.write(db); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old := []indexed{{id: "again", s: 1}, {id: "gone", s: 2}, {id: "kept", s: 3}, {id: "twice", s: 4}}
+	x.addAll(old)
+	write()
+	x.dropAll([]indexed{old[0], old[1], old[3]})
+	x.addAll([]indexed{{id: "again", s: 5}, {id: "twice", s: 6}})
+	x.dropAll([]indexed{{id: "twice", s: 6}})
+	for _, o := range old {
+		if !has(t, db, o.id) {
+			t.Errorf("%q is not in the index before the next write", o.id)
+		}
+	}
+	write()
+	for id, want := range map[string]bool{"again": true, "gone": false, "kept": true, "twice": false} {
+		if has(t, db, id) != want {
+			t.Errorf("%q is in the index: %t", id, !want)
+		}
+	}
+	if v, _, err := (view{r: db}).Get(record.AppendIndexKey(nil, "again"), nil); err != nil {
+		t.Error(err)
+	} else if s, err := record.DecodeIndex(record.AppendIndexKey(nil, "again"), v); err != nil || s != 5 {
+		t.Errorf("\"again\" has serial %d, error %v", s, err)
+	}
+	x.at = 2
+	x.dropAll([]indexed{{id: "kept", s: 3}})
+	if x.full(0) {
+		t.Error("a write is due before there are enough changes")
+	}
+	x.dropAll([]indexed{{id: "again", s: 5}})
+	if !x.full(0) {
+		t.Error("deletions alone never make a write due")
 	}
 }

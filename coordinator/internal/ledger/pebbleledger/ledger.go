@@ -10,7 +10,6 @@ import (
 
 	"github.com/stint-dev/stint/coordinator/internal/ledger"
 	"github.com/stint-dev/stint/coordinator/internal/ledger/keyed"
-	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
@@ -82,8 +81,7 @@ func (l *Ledger) commit(b *queue.Batch) (*waiter, error) {
 	}
 	l.index.dropAll(l.pruned)
 	if l.absent.dropped(len(l.pruned)) {
-		l.absent.addAll(l.index.unwritten())
-		l.absent.fill(l.db)
+		l.absent.refill(l.db, l.index.unwritten())
 	}
 	return w, nil
 }
@@ -155,7 +153,7 @@ func (s sink) Index(id string, n queue.Serial) error {
 func (s sink) Unindex(id string, n queue.Serial) error {
 	s.l.pruned = append(s.l.pruned, indexed{id: id, s: n})
 	s.l.settle.pruned(n)
-	return s.p.Delete(record.AppendIndexKey(nil, id), nil)
+	return nil
 }
 
 func (s sink) Set(key, value []byte) error       { return s.p.Set(key, value, nil) }
