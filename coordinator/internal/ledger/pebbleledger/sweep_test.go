@@ -2,6 +2,7 @@ package pebbleledger
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand"
 	"testing"
@@ -43,15 +44,7 @@ func TestRetentionGivesSpaceBack(t *testing.T) {
 			}
 			_ = b.DeleteRange(record.AppendKind(nil, record.KindEvents), record.AppendEventsKey(nil, int64(old)+1), nil)
 		}
-		if err := apply(b, pebble.Sync); err != nil {
-			t.Fatal(err)
-		}
-		if err := db.Flush(); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.tidy(t.Context(), db); err != nil {
-			t.Fatal(err)
-		}
+		tidied(t, db, s, b)
 		const most = (keep + gathered + 2) * each * size * 5 / 4 // a table is more than its values
 		if n := bytesOf(t, db, record.KindSpec); n > most {
 			t.Fatalf("%d bytes of specs after %d flushes, want at most %d", n, round, most)
@@ -60,6 +53,14 @@ func TestRetentionGivesSpaceBack(t *testing.T) {
 		if m := db.Metrics(); m.Levels[0].TablesCount > 7*gathered || m.Levels[0].Sublevels > gathered {
 			t.Fatalf("%d tables in level 0, %d sublevels, after %d flushes", m.Levels[0].TablesCount, m.Levels[0].Sublevels, round)
 		}
+	}
+}
+
+// tidied makes tables of a batch, and tidies.
+func tidied(t *testing.T, db *pebble.DB, s *settle, b *pebble.Batch) {
+	t.Helper()
+	if err := errors.Join(apply(b, pebble.Sync), db.Flush(), s.tidy(t.Context(), db)); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -80,15 +81,7 @@ func TestIndexIsMergedRarely(t *testing.T) {
 				_ = b.Set(record.AppendIndexKey(nil, fmt.Sprint(r.Uint64())), record.AppendIndex(nil, n), nil)
 			}
 		}
-		if err := apply(b, pebble.Sync); err != nil {
-			t.Fatal(err)
-		}
-		if err := db.Flush(); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.tidy(t.Context(), db); err != nil {
-			t.Fatal(err)
-		}
+		tidied(t, db, s, b)
 		levels, err := db.SSTables()
 		if err != nil {
 			t.Fatal(err)
