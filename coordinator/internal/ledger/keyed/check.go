@@ -57,6 +57,12 @@ func Check(ctx context.Context, v View, fault func(error), tick func()) (Census,
 			fault(err)
 		}
 	}
+	if err := c.twice(ctx); err != nil {
+		if ctx.Err() != nil {
+			return c.Census, ctx.Err()
+		}
+		fault(err)
+	}
 	c.totals()
 	if err := c.strangers(); err != nil {
 		fault(err)
@@ -137,32 +143,6 @@ func (c *checker) task(s queue.Serial, id, name string, state queue.State) error
 	return nil
 }
 
-// indexedTo reads how far the index goes.
-func (c *checker) indexedTo(key, value []byte) (err error) {
-	if c.indexed, err = record.DecodeIndexed(key, value); err == nil && c.indexed > c.Head.NextSerial {
-		err = wrong("the index goes to serial %d, but the next is %d", c.indexed, c.Head.NextSerial)
-	}
-	return err
-}
-
-// index holds an entry against the spec that it leads to. It may lead to none.
-func (c *checker) index(key, value []byte) error {
-	s, err := record.DecodeIndex(key, value)
-	if err != nil {
-		return err
-	}
-	var spec queue.Spec
-	switch ok, err := c.reader.spec(s, false, &spec); {
-	case err != nil:
-		return err
-	case s >= c.Head.NextSerial:
-		return wrong("the index has serial %d for task %q, but the next is %d", s, key[1:], c.Head.NextSerial)
-	case ok && spec.ID != string(key[1:]):
-		return misled(string(key[1:]), &spec)
-	}
-	return nil
-}
-
 // spec looks for the record of a spec. That the record names this spec was checked from there.
 func (c *checker) spec(key, value []byte) error {
 	var spec queue.Spec
@@ -181,26 +161,6 @@ func (c *checker) spec(key, value []byte) error {
 		return wrong("task %q: its record, serial %d, is that of task %q", spec.ID, spec.Serial, idOf(&t))
 	}
 	return c.found(&spec)
-}
-
-// found holds the index against a spec that it must lead to, or may not have yet.
-func (c *checker) found(spec *queue.Spec) error {
-	s, ok, err := c.serial(spec.ID)
-	switch {
-	case err != nil || ok && s == spec.Serial:
-		return err
-	case spec.Serial < c.indexed:
-		return wrong("task %q, serial %d, is not in the index", spec.ID, spec.Serial)
-	case !ok:
-		return nil
-	}
-	switch other, err := c.reader.spec(s, false, new(queue.Spec)); {
-	case err != nil:
-		return err
-	case other:
-		return wrong("task %q has two specs, serials %d and %d", spec.ID, s, spec.Serial)
-	}
-	return nil
 }
 
 func (c *checker) attempt(key, value []byte) error {

@@ -46,7 +46,7 @@ func (r *reader) byID(ctx context.Context, id string, k *ledger.Keys) (*ledger.T
 	if id == "" {
 		return nil, nil
 	}
-	s, ok, err := r.serial(id)
+	s, ok, err := r.v.Serial(id)
 	if err != nil || !ok {
 		return nil, err
 	}

@@ -23,6 +23,8 @@ func Decode(key, value []byte) error {
 		err = record.DecodeOldSpec(key, value, new(queue.Spec))
 	case record.KindIndex:
 		_, err = record.DecodeIndex(key, value)
+	case record.KindOldIndex:
+		_, err = record.DecodeOldIndex(key, value)
 	case record.KindIndexed:
 		_, err = record.DecodeIndexed(key, value)
 	case record.KindLive:

@@ -167,49 +167,40 @@ func (l *lister) byID() (page ledger.Page, err error) {
 	if err != nil {
 		return page, err
 	}
-	it, err := l.v.Iter(record.AppendIndexKey(nil, l.q.IDPrefix), record.AppendIndexEnd(nil, l.q.IDPrefix))
+	w, err := l.ids(l.q.IDPrefix, last)
 	if err != nil {
 		return page, err
 	}
-	defer func() { err = firstOf(err, it.Close()) }()
-	ok := it.First()
-	if last != nil {
-		// The lowest key above an id is the id and a zero byte.
-		ok = it.SeekGE(append(record.AppendIndexKey(nil, string(last)), 0))
-	}
-	for ; ok; ok = it.Next() {
-		if l.full() {
+	defer func() { err = firstOf(err, w.close()) }()
+	for {
+		switch ok, err := w.next(); {
+		case err != nil:
+			return page, err
+		case !ok:
+			return l.page, l.ctx.Err()
+		case l.full():
 			l.page.Cursor = newCursor(l.q, cursorByID, last)
 			return l.page, nil
 		}
-		last = append(last[:0:0], it.Key()[1:]...)
-		if err := l.examineID(it); err != nil {
+		last = append(last[:0:0], w.id...)
+		if err := l.examineID(string(w.id), w.serials[0]); err != nil {
 			return page, err
 		}
 	}
-	return l.page, firstOf(it.Error(), l.ctx.Err())
 }
 
-// examineID reads the task whose id it stands on and takes it if it matches.
-func (l *lister) examineID(it Iterator) error {
+// examineID reads the task of an id and takes it if it matches.
+func (l *lister) examineID(id string, serial queue.Serial) error {
 	if l.examined++; l.examined%loadCheck == 0 && l.ctx.Err() != nil {
 		return l.ctx.Err()
-	}
-	val, err := it.ValueAndErr()
-	if err != nil {
-		return err
-	}
-	serial, err := record.DecodeIndex(it.Key(), val)
-	if err != nil {
-		return err
 	}
 	t := new(ledger.Task)
 	ok, err := l.spec(serial, l.q.Payload, &t.Spec)
 	if err != nil || !ok {
 		return err
 	}
-	if id := it.Key()[1:]; t.Spec.ID != string(id) {
-		return misled(string(id), &t.Spec)
+	if t.Spec.ID != id {
+		return misled(id, &t.Spec)
 	}
 	l.bytes += len(l.val)
 	if l.q.Queue != "" && l.q.Queue != t.Spec.Queue || !l.labelled(&t.Spec) {

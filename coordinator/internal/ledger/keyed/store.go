@@ -14,6 +14,10 @@ type View interface {
 	Get(key, to []byte) ([]byte, bool, error)
 	// Iter walks the keys from lower up to but without upper. It stands nowhere at first.
 	Iter(lower, upper []byte) (Iterator, error)
+	// Generations are those of the index that hold any id, the newest first. It may name more.
+	Generations() ([]record.Generation, error)
+	// Serial looks an id up in the index: Find does so by Get, one generation after the other.
+	Serial(id string) (queue.Serial, bool, error)
 }
 
 // Iterator walks keys in order. Key and value are good until it moves. Each move says
@@ -51,16 +55,6 @@ func (r *reader) get(key []byte) ([]byte, bool, error) {
 // iter walks all records of a kind.
 func (r *reader) iter(k record.Kind) (Iterator, error) {
 	return r.v.Iter(record.AppendKind(nil, k), record.AppendKindEnd(nil, k))
-}
-
-// serial looks an id up in the index.
-func (r *reader) serial(id string) (queue.Serial, bool, error) {
-	val, ok, err := r.get(record.AppendIndexKey(r.key[:0], id))
-	if err != nil || !ok {
-		return 0, false, err
-	}
-	s, err := record.DecodeIndex(r.key, val)
-	return s, err == nil, err
 }
 
 // spec reads the spec of a serial, if there is one.

@@ -34,7 +34,7 @@ func queries(m *Maker) map[string]ledger.Query {
 		"finished, label":          {FinishedAfter: mid, Labels: []queue.Label{x}},
 		"finished, queue":          {FinishedAfter: mid, Queue: "default", States: []queue.State{queue.Completed}},
 		"prefix":                   {IDPrefix: "task-b-"},
-		"prefix of one":            {IDPrefix: "task-a-1"},
+		"prefix of one":            {IDPrefix: m.leastID()},
 		"prefix, queue":            {IDPrefix: "task-", Queue: "default", States: []queue.State{queue.Completed}},
 		"prefix, label":            {IDPrefix: "task-c", Labels: []queue.Label{x}},
 		"prefix, finished":         {IDPrefix: "t", FinishedAfter: mid},
@@ -61,6 +61,15 @@ func (m *Maker) anEnd() queue.Instant {
 	}
 	slices.Sort(ends)
 	return ends[len(ends)/2]
+}
+
+// leastID is the first of all ids.
+func (m *Maker) leastID() string {
+	var ids []string
+	for _, s := range m.Model.Specs {
+		ids = append(ids, s.ID)
+	}
+	return slices.Min(ids)
 }
 
 func lists(t *testing.T, h Harness) {

@@ -19,6 +19,7 @@ type Maker struct {
 	now   queue.Instant
 	dirty map[string]bool
 	spent map[queue.SpendKey]bool
+	freed []string // ids of tasks that were pruned in batches before
 	// Payload and Result are the sizes of what tasks carry, at most.
 	Payload, Result int
 }
@@ -50,6 +51,9 @@ func (m *Maker) End() *queue.Batch {
 	}
 	for _, k := range slices.SortedFunc(maps.Keys(m.spent), compareSpends) {
 		m.b.Spends = append(m.b.Spends, m.Model.Spends[k])
+	}
+	for _, p := range m.b.Prune {
+		m.freed = append(m.freed, p.ID)
 	}
 	m.Model.Apply(m.b)
 	return m.b
@@ -98,12 +102,28 @@ func (m *Maker) bytes(most int) []byte {
 	return b
 }
 
+// generation is how many serials are one of the record package's.
+const generation queue.Serial = 1 << 20
+
+// age makes the next serial the last of its generation, as if many tasks had come and gone.
+func (m *Maker) age() { m.b.Head.NextSerial |= generation - 1 }
+
+// id is a new one, or that of a task that was pruned.
+func (m *Maker) id(s queue.Serial) string {
+	if n := len(m.freed); n > 0 && m.rng.IntN(3) == 0 {
+		id := m.freed[n-1]
+		m.freed = m.freed[:n-1]
+		return id
+	}
+	return fmt.Sprintf("task-%c-%d", 'a'+m.rng.IntN(3), s)
+}
+
 // Submit makes a task and gives its serial.
 func (m *Maker) Submit() queue.Serial {
 	s := m.b.Head.NextSerial
 	m.b.Head.NextSerial++
 	spec := queue.Spec{
-		Serial: s, ID: fmt.Sprintf("task-%c-%d", 'a'+m.rng.IntN(3), s), Queue: "default",
+		Serial: s, ID: m.id(s), Queue: "default",
 		OnFailure: queue.PolicyCancel, AttemptTimeout: 2 * time.Minute,
 		Retry:   queue.Retry{MaxAttempts: 3, InitialBackoff: time.Second, MaxBackoff: time.Minute},
 		MaxCost: usualMaxCost, Payload: m.bytes(m.Payload),

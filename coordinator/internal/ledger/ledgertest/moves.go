@@ -2,6 +2,8 @@ package ledgertest
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/stint-dev/stint/coordinator/internal/queue"
@@ -144,11 +146,14 @@ func (m *Maker) PruneEvents(to int64) {
 // Random makes a whole batch of up to n moves.
 func (m *Maker) Random(n int) *queue.Batch {
 	m.Begin()
+	if m.rng.IntN(4) == 0 {
+		m.age()
+	}
 	for range 1 + m.rng.IntN(n) {
 		m.Submit()
 	}
 	var terminal []queue.Serial
-	for s := queue.Serial(1); s < m.Model.Head.NextSerial; s++ {
+	for _, s := range slices.Sorted(maps.Keys(m.Model.Specs)) {
 		if l, ok := m.Model.Live[s]; ok {
 			m.randomMove(s, l.Status.State)
 		} else if _, ok := m.Model.Terminal[s]; ok {

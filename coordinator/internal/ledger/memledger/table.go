@@ -39,6 +39,12 @@ func (t table) Iter(lower, upper []byte) (keyed.Iterator, error) {
 	return &iterator{t: t[lo:max(lo, t.find(upper))], at: -1}, nil
 }
 
+// Generations is keyed.View's.
+func (t table) Generations() ([]record.Generation, error) { return keyed.Generations(t) }
+
+// Serial is keyed.View's.
+func (t table) Serial(id string) (queue.Serial, bool, error) { return keyed.Find(t, id) }
+
 // iterator stands at an index, -1 or the length beside the ends.
 type iterator struct {
 	t  table
@@ -91,12 +97,12 @@ func (c *change) DeleteRange(from, to []byte) error {
 
 // Index is keyed.Sink's.
 func (c *change) Index(id string, s queue.Serial) error {
-	return c.Set(record.AppendIndexKey(nil, id), record.AppendIndex(nil, s))
+	return c.Set(record.AppendIndexKey(nil, record.GenerationOf(s), id), record.AppendIndex(nil, s))
 }
 
 // Unindex is keyed.Sink's.
-func (c *change) Unindex(id string, _ queue.Serial) error {
-	return c.Delete(record.AppendIndexKey(nil, id))
+func (c *change) Unindex(id string, s queue.Serial) error {
+	return c.Delete(record.AppendIndexKey(nil, record.GenerationOf(s), id))
 }
 
 // on gives the table after the change.

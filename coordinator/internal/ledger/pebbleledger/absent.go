@@ -2,8 +2,10 @@ package pebbleledger
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"hash/maphash"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -21,10 +23,12 @@ import (
 //
 // It is not stored: after a start it says nothing until a walk over the index has filled it. Pruned
 // ids stay in it, where they cost memory and a look now and then; once they are the most it is filled
-// anew, so that it is bounded by what the ledger holds and not by what it ever held.
+// anew, so that it is bounded by what the ledger holds and not by what it ever held. The same goes for the
+// generations of the index, which it knows from the start.
 type absent struct {
 	seed    maphash.Seed
-	asked   atomic.Pointer[filters] // nil until the first walk is over
+	asked   atomic.Pointer[filters]             // nil until the first walk is over
+	gens    atomic.Pointer[[]record.Generation] // of the index that may hold ids, the newest first
 	walk    sync.WaitGroup
 	ctx     context.Context // of walks
 	stop    context.CancelFunc
@@ -56,6 +60,7 @@ const (
 type filters struct {
 	row   atomic.Pointer[[]*filter]
 	noted int
+	gens  map[record.Generation]bool // of what was noted
 }
 
 // filter is a blocked Bloom filter: all bits of an id lie in one cache line.
@@ -71,12 +76,13 @@ const (
 
 func newAbsent() *absent {
 	a := &absent{seed: maphash.MakeSeed(), filling: newFilters(), atLeast: refillAt}
+	a.gens.Store(new([]record.Generation))
 	a.ctx, a.stop = context.WithCancel(context.Background())
 	return a
 }
 
 func newFilters() *filters {
-	f := new(filters)
+	f := &filters{gens: make(map[record.Generation]bool)}
 	f.row.Store(&[]*filter{newFilter(firstIDs)})
 	return f
 }
@@ -157,8 +163,30 @@ func (a *absent) addAll(ids []indexed) {
 		if a.filling != nil {
 			a.filling.note(h)
 		}
+		a.in(record.GenerationOf(ids[i].s))
 	}
 }
+
+// in says that a generation holds ids. adding is held.
+func (a *absent) in(g record.Generation) {
+	if a.filling != nil {
+		a.filling.gens[g] = true
+	}
+	gens := *a.gens.Load()
+	if len(gens) > 0 && gens[0] == g || slices.Contains(gens, g) {
+		return
+	}
+	a.setGens(slices.Concat(gens, []record.Generation{g}))
+}
+
+func (a *absent) setGens(gens []record.Generation) {
+	slices.SortFunc(gens, func(a, b record.Generation) int { return cmp.Compare(b, a) })
+	a.gens.Store(&gens)
+}
+
+// generations are those of the index that may hold ids, the newest first. Taken after a snapshot, it names
+// all that have any which are still there.
+func (a *absent) generations() []record.Generation { return *a.gens.Load() }
 
 // sure tells that no spec of this id is in the ledger.
 func (a *absent) sure(id string) bool {
@@ -198,6 +226,7 @@ func (a *absent) refill(db *pebble.DB, unwritten []indexed) {
 	a.adding.Lock()
 	for i := range unwritten {
 		a.filling.note(maphash.String(a.seed, unwritten[i].id))
+		a.filling.gens[record.GenerationOf(unwritten[i].s)] = true
 	}
 	a.adding.Unlock()
 	a.fill(db)
@@ -230,6 +259,8 @@ func (a *absent) filled(f *filters) {
 	defer a.adding.Unlock()
 	if f != nil {
 		a.asked.Store(f)
+		a.setGens(slices.Collect(maps.Keys(f.gens)))
+		f.gens = nil
 	}
 	a.filling = nil
 }
@@ -258,15 +289,21 @@ func (a *absent) some(db *pebble.DB, from []byte) (next []byte, err error) {
 		}
 	}()
 	hashes := make([]uint64, 0, walkKeys)
+	gens := make(map[record.Generation]bool)
 	for ok := it.First(); ok; ok = it.Next() {
 		if len(hashes) == walkKeys {
 			next = bytes.Clone(it.Key())
 			break
 		}
-		hashes = append(hashes, maphash.Bytes(a.seed, it.Key()[1:]))
+		g, id, err := record.IndexOf(it.Key())
+		if err != nil {
+			return nil, err
+		}
+		hashes, gens[g] = append(hashes, maphash.Bytes(a.seed, id)), true
 	}
 	a.adding.Lock()
 	defer a.adding.Unlock()
+	maps.Copy(a.filling.gens, gens)
 	for _, h := range hashes {
 		a.filling.note(h)
 	}

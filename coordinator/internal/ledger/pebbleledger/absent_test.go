@@ -1,9 +1,12 @@
 package pebbleledger
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"testing"
 
+	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
@@ -52,7 +55,7 @@ func TestAbsentForgetsWhatWasPruned(t *testing.T) {
 	id := func(round, i int) string { return fmt.Sprintf("task-%d-%d", round, i) }
 	batch := func(round int) (ids []indexed) {
 		for i := range each {
-			ids = append(ids, indexed{id: id(round, i), s: queue.Serial(round*each + i + 1)})
+			ids = append(ids, indexed{id: id(round, i), s: queue.Serial(round)<<20 + queue.Serial(i)}) // a generation each
 		}
 		return ids
 	}
@@ -73,6 +76,9 @@ func TestAbsentForgetsWhatWasPruned(t *testing.T) {
 			if a.dropped(each) {
 				refills++
 				a.refill(db, x.unwritten())
+				if refills%2 == 0 {
+					a.walk.Wait() // with what it found itself
+				}
 			}
 		}
 		for back := range min(round+1, keep) {
@@ -81,6 +87,12 @@ func TestAbsentForgetsWhatWasPruned(t *testing.T) {
 					t.Fatalf("%s is there and is said to be absent, after %d refills", id, refills)
 				}
 			}
+			if g := record.Generation(round - back); !slices.Contains(a.generations(), g) {
+				t.Fatalf("generation %d is not among %v, after %d refills", g, a.generations(), refills)
+			}
+		}
+		if gens := a.generations(); len(gens) > most/each+keep+1 || !slices.IsSortedFunc(gens, func(a, b record.Generation) int { return cmp.Compare(b, a) }) {
+			t.Fatalf("%d ids noted at most, generations %v", most, gens)
 		}
 		most = max(most, a.asked.Load().noted)
 	}

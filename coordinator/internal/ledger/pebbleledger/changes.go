@@ -12,25 +12,41 @@ import (
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
+// indexed is an entry of the index.
+type indexed struct {
+	id   string
+	s    queue.Serial
+	head uint64 // of the id; it tells most of them apart
+	gone bool   // to be deleted
+}
+
+func (e *indexed) key(b []byte) []byte {
+	return record.AppendIndexKey(b, record.GenerationOf(e.s), e.id)
+}
+
 // changes are what one write makes in the database.
 type changes struct {
 	set   map[string]queue.Serial
-	drop  []string     // those in set are not dropped
+	drop  []indexed    // but for what set has under the same key
 	below queue.Serial // all specs below are in the index then
 }
 
-// sorted gives the changes in the order of their ids; those with serial 0 are to be deleted.
+// sorted gives the changes in the order of their keys.
 func (c *changes) sorted() []indexed {
 	all := make([]indexed, 0, len(c.set)+len(c.drop))
 	for id, s := range c.set {
-		all = append(all, entry(id, s))
+		all = append(all, entry(id, s, false))
 	}
-	for _, id := range c.drop {
-		if _, again := c.set[id]; !again {
-			all = append(all, entry(id, 0))
+	for i := range c.drop {
+		id, s := c.drop[i].id, c.drop[i].s
+		if now, again := c.set[id]; !again || record.GenerationOf(now) != record.GenerationOf(s) {
+			all = append(all, entry(id, s, true))
 		}
 	}
 	slices.SortFunc(all, func(a, b indexed) int {
+		if a, b := record.GenerationOf(a.s), record.GenerationOf(b.s); a != b {
+			return cmp.Compare(a, b)
+		}
 		if a.head != b.head {
 			return cmp.Compare(a.head, b.head)
 		}
@@ -39,13 +55,13 @@ func (c *changes) sorted() []indexed {
 	return all
 }
 
-func entry(id string, s queue.Serial) indexed {
+func entry(id string, s queue.Serial, gone bool) indexed {
 	var head [8]byte
 	copy(head[:], id)
-	return indexed{id, s, binary.BigEndian.Uint64(head[:])}
+	return indexed{id, s, binary.BigEndian.Uint64(head[:]), gone}
 }
 
-// write makes the changes in the order of the ids, and says at the end up to where the index is complete.
+// write makes the changes in the order of the keys, and says at the end up to where the index is complete.
 func (c *changes) write(db *pebble.DB) error {
 	if len(c.set)+len(c.drop) == 0 {
 		return nil
@@ -54,9 +70,9 @@ func (c *changes) write(db *pebble.DB) error {
 	for chunk := range slices.Chunk(c.sorted(), indexChunk) {
 		b := db.NewBatch()
 		for i := range chunk {
-			key = record.AppendIndexKey(key[:0], chunk[i].id)
+			key = chunk[i].key(key[:0])
 			val = record.AppendIndex(val[:0], chunk[i].s)
-			if err := change(b, key, val, chunk[i].s); err != nil {
+			if err := change(b, key, val, chunk[i].gone); err != nil {
 				return err
 			}
 		}
@@ -71,9 +87,9 @@ func (c *changes) write(db *pebble.DB) error {
 	return apply(b, pebble.NoSync)
 }
 
-// change sets an entry, or deletes it if it has no serial.
-func change(b *pebble.Batch, key, val []byte, s queue.Serial) error {
-	if s == 0 {
+// change sets an entry, or deletes it.
+func change(b *pebble.Batch, key, val []byte, gone bool) error {
+	if gone {
 		return b.Delete(key, nil)
 	}
 	return b.Set(key, val, nil)

@@ -3,13 +3,10 @@ package pebbleledger
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/stint-dev/stint/coordinator/internal/ledger"
 	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
@@ -21,8 +18,8 @@ const (
 )
 
 // convert moves the specs of a ledger up to format 2, which lie under their ids, to where they
-// lie since. It was marked with the new format before. Broken off, it goes on at the next start:
-// each batch moves some whole, and the last one says that the index has all.
+// lie since. It was marked with the new format before, and says that the index has none of them.
+// Broken off, it goes on at the next start: each batch moves some whole.
 func convert(ctx context.Context, db *pebble.DB, log *slog.Logger) error {
 	for all := 0; ; {
 		n, err := convertSome(db)
@@ -76,7 +73,7 @@ func convertSome(db *pebble.DB) (n int, err error) {
 		if ok {
 			err = b.DeleteRange(old().LowerBound, bytes.Clone(it.Key()), nil)
 		} else {
-			err = errors.Join(b.DeleteRange(old().LowerBound, old().UpperBound, nil), closeIndex(db, b))
+			err = b.DeleteRange(old().LowerBound, old().UpperBound, nil)
 		}
 	}
 	if cerr := it.Close(); err == nil {
@@ -89,23 +86,6 @@ func convertSome(db *pebble.DB) (n int, err error) {
 	return n, apply(b, pebble.Sync)
 }
 
-// closeIndex says that the ids of all specs so far are in the index.
-func closeIndex(db *pebble.DB, b *pebble.Batch) error {
-	key := record.AppendKind(nil, record.KindHead)
-	value, ok, err := view{r: db}.Get(key, nil)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return fmt.Errorf("no head: %w", ledger.ErrCorrupt)
-	}
-	var h queue.Head
-	if err := record.DecodeHead(key, value, &h); err != nil {
-		return err
-	}
-	return setIndexed(b, h.NextSerial)
-}
-
 func convertOne(b *pebble.Batch, it *pebble.Iterator) error {
 	value, err := it.ValueAndErr()
 	if err != nil {
@@ -115,8 +95,5 @@ func convertOne(b *pebble.Batch, it *pebble.Iterator) error {
 	if err := record.DecodeOldSpec(it.Key(), value, &s); err != nil {
 		return err
 	}
-	if err := b.Set(record.AppendSerialKey(nil, record.KindSpec, s.Serial), record.AppendSpec(nil, &s), nil); err != nil {
-		return err
-	}
-	return b.Set(record.AppendIndexKey(nil, s.ID), record.AppendIndex(nil, s.Serial), nil)
+	return b.Set(record.AppendSerialKey(nil, record.KindSpec, s.Serial), record.AppendSpec(nil, &s), nil)
 }

@@ -29,8 +29,9 @@
 // Each flush makes tables of one sort of record. Those of specs and events, which come in the order
 // of their keys, go down to where they stay as they are. Deletions have tables of their own: those
 // that have gathered beside each other are merged with what they delete, so that retention gives
-// the disk back. What each batch writes again is merged by itself, often, since it is tiny; the index of
-// ids, of which each merge rewrites most, rarely. The rest is Pebble's usual way.
+// the disk back. What each batch writes again is merged by itself, often, since it is tiny. Ids come at
+// random, so that a merge of their index would rewrite most of it: each generation is merged when it is complete, and
+// then stays as it is until much of it was deleted. The rest is Pebble's usual way.
 //
 // # Verify
 //

@@ -17,6 +17,14 @@ import (
 	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
 )
 
+// noIndex deletes the entries of the index, but for those that lead to no spec.
+func noIndex(b *pebble.Batch, m *ledgertest.Model) (err error) {
+	for _, s := range m.Specs {
+		err = errors.Join(err, b.Delete(keyOf(s.ID, s.Serial), nil))
+	}
+	return err
+}
+
 // older makes of a ledger's folder what format 2 would have left: specs under their ids, no index.
 func older(t *testing.T, path string, m *ledgertest.Model) (meta []byte) {
 	t.Helper()
@@ -26,10 +34,10 @@ func older(t *testing.T, path string, m *ledgertest.Model) (meta []byte) {
 		t.Fatal(err)
 	}
 	meta = record.AppendMeta(nil, &now)
-	meta[1] = record.Format - 1 // behind the version of the record
+	meta[1] = 2 // behind the version of the record
 	raw(t, path, func(b *pebble.Batch) error {
-		err := b.Set(key, meta, nil)
-		for _, k := range []record.Kind{record.KindSpec, record.KindIndex, record.KindIndexed} {
+		err := errors.Join(b.Set(key, meta, nil), noIndex(b, m))
+		for _, k := range []record.Kind{record.KindSpec, record.KindIndexed} {
 			err = errors.Join(err, b.DeleteRange(record.AppendKind(nil, k), record.AppendKindEnd(nil, k), nil))
 		}
 		for _, s := range m.Specs {
@@ -41,6 +49,43 @@ func older(t *testing.T, path string, m *ledgertest.Model) (meta []byte) {
 		return err
 	})
 	return meta
+}
+
+// format3 makes of a ledger's folder what format 3 would have left: an index without generations, complete.
+func format3(t *testing.T, path string, m *ledgertest.Model) (meta []byte) {
+	t.Helper()
+	meta = metaOf(t, path)
+	meta[1] = 3
+	raw(t, path, func(b *pebble.Batch) error {
+		err := errors.Join(
+			b.Set(record.AppendKind(nil, record.KindMeta), meta, nil),
+			noIndex(b, m),
+			b.Set(record.AppendKind(nil, record.KindIndexed), record.AppendIndexed(nil, m.Head.NextSerial), nil))
+		for _, s := range m.Specs {
+			err = errors.Join(err, b.Set(append([]byte{byte(record.KindOldIndex)}, s.ID...), record.AppendIndex(nil, s.Serial), nil))
+		}
+		return err
+	})
+	return meta
+}
+
+// TestALedgerOfFormat3IsConverted shows the same as TestAnOlderLedgerIsConverted: its index is made anew.
+func TestALedgerOfFormat3IsConverted(t *testing.T) {
+	path, m := aged(t)
+	id, old := metaOf(t, path), format3(t, path, m.Model)
+	if _, err := verify(t, path); !errors.Is(err, ledger.ErrFormat) || !strings.Contains(err.Error(), "start a coordinator") {
+		t.Fatalf("verify: error %v, want ErrFormat with the remedy", err)
+	}
+	if got := metaOf(t, path); !bytes.Equal(got, old) {
+		t.Errorf("verify left %x, want %x as it was", got, old)
+	}
+	closeHolding(t, disk(t, path), m.Model)
+	if got := metaOf(t, path); !bytes.Equal(got, id) {
+		t.Errorf("marked %x, want %x", got, id)
+	}
+	if r, err := verify(t, path); err != nil || int(r.Census.Specs) != len(m.Model.Specs) {
+		t.Errorf("verify: %d specs, faults %v, error %v", r.Census.Specs, r.Faults, err)
+	}
 }
 
 // TestAnOlderLedgerIsConverted shows that a ledger of the format before becomes one of this, with
@@ -65,8 +110,15 @@ func TestAnOlderLedgerIsConverted(t *testing.T) {
 	}
 }
 
-// TestAConversionGoesOn shows that one that was broken off is taken up at the next start.
+// TestAConversionGoesOn shows that one that was broken off, in the middle of the specs or of the index, is taken
+// up at the next start.
 func TestAConversionGoesOn(t *testing.T) {
+	for name, age := range map[string]func(*testing.T, string, *ledgertest.Model) []byte{"format 2": older, "format 3": format3} {
+		t.Run(name, func(t *testing.T) { goesOn(t, age) })
+	}
+}
+
+func goesOn(t *testing.T, age func(*testing.T, string, *ledgertest.Model) []byte) {
 	path := filepath.Join(t.TempDir(), "ledger")
 	l, m := disk(t, path), ledgertest.NewMaker(2)
 	for range 60 {
@@ -80,9 +132,10 @@ func TestAConversionGoesOn(t *testing.T) {
 	if n := len(m.Model.Specs); n < 300 {
 		t.Fatalf("%d tasks are one batch of the conversion", n)
 	}
-	older(t, path, m.Model)
+	age(t, path, m.Model)
 	// A context that ends between two of the conversion's batches.
 	broken := pebbleledger.New(pebbleledger.Options{Dir: path, Logger: quiet})
+	broken.IndexAt(100)
 	if _, err := broken.Lead(&patient{Context: t.Context(), looks: 1}); !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v, want that it was broken off", err)
 	}

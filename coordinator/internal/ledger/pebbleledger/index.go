@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -27,10 +28,10 @@ type index struct {
 
 	mu    sync.RWMutex
 	fresh map[string]queue.Serial
-	stale []string                // to be deleted with the next write: their tasks have been pruned
-	at    int                     // how many of both are written at once
+	stale []indexed               // to be deleted with the next write: their tasks have been pruned
+	at    int                     // how many of either are written at once
 	taken map[string]queue.Serial // under way into the database
-	gone  []string                // of them, those that were dropped meanwhile
+	gone  []indexed               // of them, those that were dropped meanwhile
 	spare map[string]queue.Serial // empty, to be fresh next
 	below queue.Serial            // all specs below are in fresh, in taken or in the database
 	bytes int                     // written by the batches of what is fresh
@@ -39,13 +40,16 @@ type index struct {
 }
 
 const (
-	// indexAt is the usual at: a second of full load. Each write makes a table of level 0, or two.
+	// indexAt is the usual at: a second of full load. Each write makes a table of level 0 for each generation
+	// that it reaches into.
 	indexAt = 64 << 10
 	// indexFill is what is written with them at most: a start reads the specs again that the
 	// index lacks.
 	indexFill = 64 << 20
 	// indexChunk is how many of them are in one batch, so that a commit waits little behind it.
 	indexChunk = 256
+	// indexTell is how many specs a start reads between two lines of the log.
+	indexTell = 1 << 20
 )
 
 func newIndex() *index {
@@ -66,11 +70,11 @@ func (x *index) addAll(ids []indexed) {
 func (x *index) unwritten() (ids []indexed) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	for id := range x.fresh {
-		ids = append(ids, indexed{id: id})
+	for id, s := range x.fresh {
+		ids = append(ids, indexed{id: id, s: s})
 	}
-	for id := range x.taken {
-		ids = append(ids, indexed{id: id})
+	for id, s := range x.taken {
+		ids = append(ids, indexed{id: id, s: s})
 	}
 	return ids
 }
@@ -89,9 +93,9 @@ func (x *index) dropAll(ids []indexed) {
 		case x.fresh[ids[i].id]:
 			delete(x.fresh, ids[i].id)
 		case x.taken[ids[i].id]:
-			x.gone = append(x.gone, ids[i].id)
+			x.gone = append(x.gone, ids[i])
 		default:
-			x.stale = append(x.stale, ids[i].id)
+			x.stale = append(x.stale, ids[i])
 		}
 	}
 }
@@ -101,7 +105,7 @@ func (x *index) full(n int) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.bytes += n
-	if x.due || x.bytes < indexFill && len(x.fresh)+len(x.stale) < x.at {
+	if x.due || x.bytes < indexFill && max(len(x.fresh), len(x.stale)) < x.at {
 		return false
 	}
 	x.due = true
@@ -173,7 +177,7 @@ func (x *index) fail(err error) error {
 }
 
 // done ends a write, unless some of what it wrote was dropped meanwhile: then it gives these.
-func (x *index) done() (gone []string) {
+func (x *index) done() (gone []indexed) {
 	x.turn.Lock()
 	defer x.turn.Unlock()
 	x.mu.Lock()
@@ -186,21 +190,14 @@ func (x *index) done() (gone []string) {
 	return nil
 }
 
-func deleteIndex(db *pebble.DB, gone []string) error {
+func deleteIndex(db *pebble.DB, gone []indexed) error {
 	b := db.NewBatch()
-	for _, id := range gone {
-		if err := b.Delete(record.AppendIndexKey(nil, id), nil); err != nil {
+	for i := range gone {
+		if err := b.Delete(gone[i].key(nil), nil); err != nil {
 			return err
 		}
 	}
 	return apply(b, pebble.NoSync)
-}
-
-// indexed is an entry of the index.
-type indexed struct {
-	id   string
-	s    queue.Serial
-	head uint64 // of the id; it tells most of them apart
 }
 
 // setIndexed says that all specs below a serial are in the index.
@@ -221,8 +218,9 @@ func apply(b *pebble.Batch, o *pebble.WriteOptions) (err error) {
 	return b.Close()
 }
 
-// load reads the ids of the specs that the index in the database has not.
-func (x *index) load(ctx context.Context, db *pebble.DB, see func([]indexed)) (err error) {
+// load reads the ids of the specs that the index in the database has not. If they are many, as of a ledger
+// of an older format, it writes them.
+func (x *index) load(ctx context.Context, db *pebble.DB, log *slog.Logger) (err error) {
 	key := record.AppendKind(nil, record.KindIndexed)
 	value, ok, err := view{r: db}.Get(key, nil)
 	if err != nil || !ok {
@@ -239,26 +237,38 @@ func (x *index) load(ctx context.Context, db *pebble.DB, see func([]indexed)) (e
 		return err
 	}
 	defer func() { err = cmp.Or(err, it.Close()) }()
-	var found []indexed
+	n := 0
 	for ok := it.First(); ok; ok = it.Next() {
-		if len(found)%indexChunk == 0 && ctx.Err() != nil {
+		if n++; n%indexChunk == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		s, err := record.SerialOf(it.Key())
-		if err != nil {
+		if n%indexTell == 0 {
+			log.Info("reading the ids of tasks that are not in the index", "tasks", n)
+		}
+		if err := x.loadOne(db, it); err != nil {
 			return err
 		}
-		value, err := it.ValueAndErr()
-		if err != nil {
-			return err
-		}
-		id, err := record.SpecID(it.Key(), value)
-		if err != nil {
-			return err
-		}
-		found = append(found, indexed{id: id, s: s})
 	}
-	x.addAll(found)
-	see(found)
 	return it.Error()
+}
+
+// loadOne takes the id of the spec that it stands on.
+func (x *index) loadOne(db *pebble.DB, it *pebble.Iterator) error {
+	s, err := record.SerialOf(it.Key())
+	if err != nil {
+		return err
+	}
+	value, err := it.ValueAndErr()
+	if err != nil {
+		return err
+	}
+	id, err := record.SpecID(it.Key(), value)
+	if err != nil {
+		return err
+	}
+	x.addAll([]indexed{{id: id, s: s}})
+	if x.full(0) {
+		return x.write(db)
+	}
+	return nil
 }

@@ -27,7 +27,7 @@ func memory(t *testing.T) *pebble.DB {
 
 func has(t *testing.T, db *pebble.DB, id string) bool {
 	t.Helper()
-	ok, err := view{r: db}.has(record.AppendIndexKey(nil, id))
+	ok, err := view{r: db}.has(record.AppendIndexKey(nil, 0, id))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestWhatIsDroppedUnderWayIsDroppedAfterwards(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone := x.done()
-	if !slices.Equal(gone, []string{"a"}) || x.taken == nil {
+	if !slices.Equal(gone, []indexed{{id: "a", s: 1}}) || x.taken == nil {
 		t.Fatalf("dropped under way: %v", gone)
 	}
 	if err := deleteIndex(db, gone); err != nil {
@@ -73,19 +73,15 @@ func TestWhatIsDroppedUnderWayIsDroppedAfterwards(t *testing.T) {
 // task of this id came after it.
 func TestFreshIDsMayBeAheadOfAView(t *testing.T) {
 	db := memory(t)
-	key := record.AppendIndexKey(nil, "a")
+	key := record.AppendIndexKey(nil, 0, "a")
 	old := record.AppendIndex(nil, 1)
 	if err := db.Set(key, old, nil); err != nil {
 		t.Fatal(err)
 	}
-	v := view{db, map[string]queue.Serial{"a": 2}}
+	v := view{r: db, fresh: map[string]queue.Serial{"a": 2}}
 	for _, want := range []queue.Serial{1, 2} {
-		value, ok, err := v.Get(key, nil)
-		if err != nil || !ok {
-			t.Fatalf("found %t, error %v", ok, err)
-		}
-		if s, err := record.DecodeIndex(key, value); err != nil || s != want {
-			t.Errorf("serial %d, error %v, want %d", s, err, want)
+		if s, ok, err := v.Serial("a"); err != nil || !ok || s != want {
+			t.Errorf("serial %d, found %t, error %v, want %d", s, ok, err, want)
 		}
 		if err := db.Set(record.AppendSerialKey(nil, record.KindSpec, 2), []byte{1}, nil); err != nil {
 			t.Fatal(err)
@@ -103,34 +99,35 @@ func TestPrunedIDsGoWithTheNextWrite(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	old := []indexed{{id: "again", s: 1}, {id: "gone", s: 2}, {id: "kept", s: 3}, {id: "twice", s: 4}}
+	const later = 1 << 20 // of another generation
+	old := []indexed{{id: "again", s: 1}, {id: "gone", s: 2}, {id: "kept", s: 3}, {id: "twice", s: 4}, {id: "later", s: 5}}
 	x.addAll(old)
 	write()
-	x.dropAll([]indexed{old[0], old[1], old[3]})
-	x.addAll([]indexed{{id: "again", s: 5}, {id: "twice", s: 6}})
-	x.dropAll([]indexed{{id: "twice", s: 6}})
+	x.dropAll([]indexed{old[0], old[1], old[3], old[4]})
+	x.addAll([]indexed{{id: "again", s: 6}, {id: "twice", s: 7}, {id: "later", s: later}})
+	x.dropAll([]indexed{{id: "twice", s: 7}})
 	for _, o := range old {
 		if !has(t, db, o.id) {
 			t.Errorf("%q is not in the index before the next write", o.id)
 		}
 	}
 	write()
-	for id, want := range map[string]bool{"again": true, "gone": false, "kept": true, "twice": false} {
+	for id, want := range map[string]bool{"again": true, "gone": false, "kept": true, "twice": false, "later": false} {
 		if has(t, db, id) != want {
 			t.Errorf("%q is in the index: %t", id, !want)
 		}
 	}
-	if v, _, err := (view{r: db}).Get(record.AppendIndexKey(nil, "again"), nil); err != nil {
-		t.Error(err)
-	} else if s, err := record.DecodeIndex(record.AppendIndexKey(nil, "again"), v); err != nil || s != 5 {
-		t.Errorf("\"again\" has serial %d, error %v", s, err)
+	for id, want := range map[string]queue.Serial{"again": 6, "later": later, "twice": 0} {
+		if s, _, err := (view{r: db}).Serial(id); err != nil || s != want {
+			t.Errorf("%q has serial %d, error %v, want %d", id, s, err, want)
+		}
 	}
 	x.at = 2
 	x.dropAll([]indexed{{id: "kept", s: 3}})
 	if x.full(0) {
 		t.Error("a write is due before there are enough changes")
 	}
-	x.dropAll([]indexed{{id: "again", s: 5}})
+	x.dropAll([]indexed{{id: "again", s: 6}})
 	if !x.full(0) {
 		t.Error("deletions alone never make a write due")
 	}

@@ -3,6 +3,8 @@ package pebbleledger_test
 import (
 	"bytes"
 	"errors"
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -59,7 +61,7 @@ func TestIDsAreFoundWhereverTheyAre(t *testing.T) {
 	}
 	// As after a crash that came before the index was written.
 	raw(t, path, func(b *pebble.Batch) error {
-		err := b.DeleteRange(record.AppendKind(nil, record.KindIndex), record.AppendKindEnd(nil, record.KindIndex), nil)
+		err := noIndex(b, m.Model)
 		return errors.Join(err, b.Set(record.AppendKind(nil, record.KindIndexed), record.AppendIndexed(nil, 1), nil))
 	})
 	if r, err := verify(t, path); err != nil {
@@ -109,20 +111,20 @@ func TestARefusedPruneLeavesTheID(t *testing.T) {
 }
 
 // TestAnIDMayLeadNowhere shows that an entry of the index that outlived its task is as good as none,
-// for readers and for verify.
+// for readers and for verify, whether the id came again or not.
 func TestAnIDMayLeadNowhere(t *testing.T) {
 	path, m := aged(t)
-	gone := queue.Serial(0)
-	for s := queue.Serial(1); s < m.Model.Head.NextSerial; s++ {
-		if _, ok := m.Model.Specs[s]; !ok {
-			gone = s
-		}
+	gone, again := queue.Serial(1), slices.Max(slices.Collect(maps.Keys(m.Model.Specs)))
+	for ; m.Model.Specs[gone].ID != ""; gone++ {
 	}
-	if gone == 0 {
-		t.Fatal("no task of the model was pruned")
+	id := m.Model.Specs[again].ID
+	if record.GenerationOf(gone) == record.GenerationOf(again) {
+		t.Fatalf("serials %d and %d are of one generation", gone, again)
 	}
 	raw(t, path, func(b *pebble.Batch) error {
-		return b.Set(record.AppendIndexKey(nil, "task-gone"), record.AppendIndex(nil, gone), nil)
+		return errors.Join(
+			b.Set(keyOf("task-gone", gone), record.AppendIndex(nil, gone), nil),
+			b.Set(keyOf(id, gone), record.AppendIndex(nil, gone), nil)) // submitted again after it was pruned
 	})
 	if r, err := verify(t, path); err != nil {
 		t.Errorf("verify: %v, %v", r.Faults, err)
@@ -135,6 +137,13 @@ func TestAnIDMayLeadNowhere(t *testing.T) {
 	p, err := l.List(t.Context(), ledger.Query{IDPrefix: "task-gone", Limit: 9, Examine: 9})
 	if err != nil || len(p.Tasks) != 0 {
 		t.Errorf("listed %+v, error %v", p.Tasks, err)
+	}
+	if f, err = l.Get(t.Context(), ledger.Keys{IDs: []string{id}}); err != nil || f.IDs[0] == nil || f.IDs[0].Spec.Serial != again {
+		t.Errorf("found %+v, error %v, want serial %d", f.IDs[0], err, again)
+	}
+	p, err = l.List(t.Context(), ledger.Query{IDPrefix: id, Limit: 1, Examine: 9})
+	if err != nil || len(p.Tasks) != 1 || p.Tasks[0].Spec.Serial != again {
+		t.Errorf("listed %+v, error %v, want serial %d", p.Tasks, err, again)
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)

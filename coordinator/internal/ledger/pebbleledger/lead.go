@@ -13,6 +13,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/stint-dev/stint/coordinator/internal/ledger"
+	"github.com/stint-dev/stint/coordinator/internal/ledger/keyed"
 	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
 )
 
@@ -77,10 +78,7 @@ func (l *Ledger) open(ctx context.Context, at vfs.FS, dir string, lock *pebble.L
 	if err != nil {
 		return ledger.Identity{}, err
 	}
-	if err = convert(ctx, db, l.o.Logger); err == nil {
-		err = l.index.load(ctx, db, l.absent.addAll)
-	}
-	if err != nil {
+	if err = l.readIDs(ctx, db); err != nil {
 		_ = db.Close()
 		return ledger.Identity{}, fmt.Errorf("pebbleledger: index of folder %q: %w", dir, explain(err))
 	}
@@ -91,6 +89,23 @@ func (l *Ledger) open(ctx context.Context, at vfs.FS, dir string, lock *pebble.L
 	l.db = db
 	l.absent.fill(db)
 	return id, nil
+}
+
+// readIDs makes the index and what knows of it ready.
+func (l *Ledger) readIDs(ctx context.Context, db *pebble.DB) error {
+	if err := convert(ctx, db, l.o.Logger); err != nil {
+		return err
+	}
+	if err := l.index.load(ctx, db, l.o.Logger); err != nil {
+		return err
+	}
+	gens, err := keyed.Generations(view{r: db})
+	if err != nil {
+		return err
+	}
+	l.absent.setGens(gens)
+	l.absent.addAll(l.index.unwritten())
+	return nil
 }
 
 func (l *Ledger) openOnce(dir string, lock *pebble.Lock) (db *pebble.DB, id ledger.Identity, created bool, err error) {
@@ -148,13 +163,13 @@ func mark(db *pebble.DB, key, value []byte, id *ledger.Identity) error {
 	if err := b.Set(key, now, nil); err != nil {
 		return err
 	}
-	switch old, err := hasOld(db); {
-	case err != nil:
+	// A start makes the index anew, from the specs.
+	err := b.DeleteRange(record.AppendKind(nil, record.KindOldIndex), record.AppendKindEnd(nil, record.KindOldIndex), nil)
+	if err == nil {
+		err = setIndexed(b, record.FirstHead().NextSerial)
+	}
+	if err != nil {
 		return err
-	case !old: // nothing to convert
-		if err := closeIndex(db, b); err != nil {
-			return err
-		}
 	}
 	return apply(b, pebble.Sync)
 }

@@ -13,7 +13,8 @@ var spans = [...][2]record.Kind{
 	{record.KindAttempt, record.KindDeferred},
 	{record.KindEvents, record.KindEvents},
 	{record.KindHead, record.KindHead},
-	{record.KindIndex, record.KindIndexed},
+	{record.KindOldIndex, record.KindIndexed},
+	{record.KindIndex, record.KindIndex},
 	{record.KindLive, record.KindLive},
 	{record.KindMeta, record.KindOldSpec},
 	{record.KindTerminal, record.KindTerminal},
@@ -33,7 +34,8 @@ func spanOf(key []byte) record.Kind {
 // apart ends tables where a span begins, and where it ends. A table of what comes in the order of
 // its keys then overlaps none before it and is never merged with them, and the deletions of live
 // records go at the first merge. One that reached into its neighbours would cover all that is old
-// of one of the two.
+// of one of the two. Generations of the index are apart too; no range of it may be deleted, which would be cut at
+// each that there can be.
 func (s *settle) apart(start []byte) (pebble.SpanPolicy, []byte, error) {
 	for _, k := range spans {
 		from, to := record.AppendKind(nil, k[0]), record.AppendKindEnd(nil, k[1])
@@ -44,6 +46,9 @@ func (s *settle) apart(start []byte) (pebble.SpanPolicy, []byte, error) {
 			return pebble.SpanPolicy{}, from, nil
 		}
 		if bytes.Compare(start, to) < 0 {
+			if k[0] == record.KindIndex {
+				_, to = record.GenerationBounds(start)
+			}
 			return pebble.SpanPolicy{}, to, nil
 		}
 	}

@@ -78,7 +78,7 @@ func TestIndexIsMergedRarely(t *testing.T) {
 		_ = b.Set(record.AppendSpendKey(nil, &p), record.AppendSpend(nil, &p), nil)
 		if round%every == 0 {
 			for n := queue.Serial(1); n < 10; n++ {
-				_ = b.Set(record.AppendIndexKey(nil, fmt.Sprint(r.Uint64())), record.AppendIndex(nil, n), nil)
+				_ = b.Set(record.AppendIndexKey(nil, 0, fmt.Sprint(r.Uint64())), record.AppendIndex(nil, n), nil)
 			}
 		}
 		tidied(t, db, s, b)
@@ -178,5 +178,76 @@ func TestGather(t *testing.T) {
 		if ok && (!bytes.Equal(g.from, want.Smallest.UserKey) || !bytes.Equal(g.to, want.Largest.UserKey)) {
 			t.Errorf("%s: from %x to %x, want %x to %x", c.name, g.from, g.to, want.Smallest.UserKey, want.Largest.UserKey)
 		}
+	}
+}
+
+// TestAGenerationIsMergedOnce: the index of ids is merged when a generation is complete, which no later one has
+// rewritten, and again when much of it was deleted.
+func TestAGenerationIsMergedOnce(t *testing.T) {
+	const gens, flushes, each = 4, gathered + 2, 10
+	db, s, _ := settled(t, vfs.NewMem())
+	defer end(t, db)
+	below := make(map[record.Generation]map[uint64]bool) // numbers of tables that were ever below level 0
+	look := func() {
+		t.Helper()
+		levels, err := db.SSTables()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n, level := range levels {
+			for i := range level {
+				from, to := level[i].Smallest.UserKey, level[i].Largest.UserKey
+				if record.KindOf(from) != record.KindIndex {
+					continue
+				}
+				g, _, err := record.IndexOf(from)
+				if last, _, lerr := record.IndexOf(to); err != nil || lerr != nil || g != last {
+					t.Fatalf("a table from %q to %q, errors %v and %v", from, to, err, lerr)
+				}
+				if below[g] == nil {
+					below[g] = make(map[uint64]bool)
+				}
+				if n > 0 {
+					below[g][uint64(level[i].FileNum)] = true
+				}
+			}
+		}
+	}
+	r, ids := rand.New(rand.NewSource(1)), [gens][]string{}
+	add := func(b *pebble.Batch, g record.Generation) {
+		for range each {
+			id := fmt.Sprint(r.Uint64())
+			ids[g] = append(ids[g], id)
+			_ = b.Set(record.AppendIndexKey(nil, g, id), record.AppendIndex(nil, 1), nil)
+		}
+	}
+	for g := range record.Generation(gens) {
+		for round := range flushes {
+			b := db.NewBatch()
+			add(b, g)
+			if round == 0 && g > 0 {
+				add(b, g-1)
+			}
+			tidied(t, db, s, b)
+			look()
+		}
+	}
+	for g := range record.Generation(gens) {
+		if want := min(1, gens-1-int(g)); len(below[g]) != want {
+			t.Errorf("generation %d was %d tables below level 0, want %d", g, len(below[g]), want)
+		}
+	}
+	for len(ids[0]) > 0 {
+		b := db.NewBatch()
+		add(b, gens-1)
+		for range min(each, len(ids[0])) {
+			_ = b.Delete(record.AppendIndexKey(nil, 0, ids[0][0]), nil)
+			ids[0] = ids[0][1:]
+		}
+		tidied(t, db, s, b)
+		look()
+	}
+	if n := len(below[0]); n != 2 {
+		t.Errorf("a generation that was deleted bit by bit was %d tables, want 2", n)
 	}
 }

@@ -98,23 +98,21 @@ var errOlder = fmt.Errorf("pebbleledger: %w: of an older version, and not conver
 
 // unconverted tells of a ledger that its first start has to convert before it can be read.
 func (r *Report) unconverted(db *pebble.DB, v view) bool {
-	_, ok, err := v.Get(record.AppendKind(nil, record.KindIndexed), nil)
-	if ok {
-		return false
-	}
-	old := false
-	if err == nil {
-		old, err = hasOld(db)
-	}
-	switch {
+	switch old, err := hasOld(db); {
 	case err != nil:
 		r.fault(err)
 	case old:
 		r.fault(errOlder) // the conversion was broken off
-	default:
-		r.fault(fmt.Errorf("pebbleledger: nothing says how far the index goes: %w", ledger.ErrCorrupt))
+		return true
 	}
-	return old
+	_, ok, err := v.Get(record.AppendKind(nil, record.KindIndexed), nil)
+	if err == nil && !ok {
+		err = fmt.Errorf("pebbleledger: nothing says how far the index goes: %w", ledger.ErrCorrupt)
+	}
+	if err != nil {
+		r.fault(err)
+	}
+	return false
 }
 
 // records checks the ledger as its readers see it.

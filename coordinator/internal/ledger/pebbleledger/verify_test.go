@@ -179,11 +179,12 @@ func TestDisagreementsAreFound(t *testing.T) {
 			return b.Set(record.AppendSpendKey(nil, &p), record.AppendSpend(nil, &p), nil)
 		}, "not the key of what was spent"},
 		"an id of another's serial": {func(b *pebble.Batch, m *ledgertest.Model) error {
-			return b.Set(record.AppendIndexKey(nil, "stranger"), record.AppendIndex(nil, anyLive(m)), nil)
+			s := anyLive(m)
+			return b.Set(keyOf("stranger", s), record.AppendIndex(nil, s), nil)
 		}, "has serial"},
 		"an id that the index lacks": {func(b *pebble.Batch, m *ledgertest.Model) error {
 			s := m.Specs[anyLive(m)]
-			err := b.Delete(record.AppendIndexKey(nil, s.ID), nil)
+			err := b.Delete(keyOf(s.ID, s.Serial), nil)
 			return errors.Join(err, b.Set(record.AppendKind(nil, record.KindIndexed), record.AppendIndexed(nil, m.Head.NextSerial), nil))
 		}, "not in the index"},
 		"no end of the index": {func(b *pebble.Batch, _ *ledgertest.Model) error {
@@ -196,6 +197,22 @@ func TestDisagreementsAreFound(t *testing.T) {
 			l.Serial = m.Head.NextSerial
 			return errors.Join(err, b.Set(record.AppendSerialKey(nil, record.KindLive, l.Serial), record.AppendLive(nil, &l), nil))
 		}, "two specs"},
+		"two specs of an id in two generations": {func(b *pebble.Batch, m *ledgertest.Model) error {
+			s, h := m.Specs[anyLive(m)], m.Head
+			again := h.NextSerial + 1<<20
+			h.NextSerial = again + 1
+			l := m.Live[s.Serial]
+			l.Serial = again
+			return errors.Join(
+				b.Set(record.AppendSerialKey(nil, record.KindSpec, again), record.AppendSpec(nil, &s), nil),
+				b.Set(record.AppendSerialKey(nil, record.KindLive, again), record.AppendLive(nil, &l), nil),
+				b.Set(keyOf(s.ID, again), record.AppendIndex(nil, again), nil),
+				b.Set(record.AppendKind(nil, record.KindIndexed), record.AppendIndexed(nil, h.NextSerial), nil),
+				b.Set(record.AppendKind(nil, record.KindHead), record.AppendHead(nil, &h), nil))
+		}, "two specs"},
+		"an entry of another generation": {func(b *pebble.Batch, _ *ledgertest.Model) error {
+			return b.Set(keyOf("astray", 1<<30), record.AppendIndex(nil, 1), nil)
+		}, "another generation"},
 		"an index from the future": {func(b *pebble.Batch, m *ledgertest.Model) error {
 			return b.Set(record.AppendKind(nil, record.KindIndexed), record.AppendIndexed(nil, m.Head.NextSerial+1), nil)
 		}, "the index goes to serial"},
@@ -213,7 +230,7 @@ func TestDisagreementsAreFound(t *testing.T) {
 			return b.Set([]byte("zzz"), []byte{1}, nil)
 		}, "no known kind"},
 		"rubbish": {func(b *pebble.Batch, m *ledgertest.Model) error {
-			return b.Set(record.AppendIndexKey(nil, "rubbish"), []byte{1, 200}, nil)
+			return b.Set(keyOf("rubbish", 1), []byte{1, 200}, nil)
 		}, "rubbish"},
 		"no head": {func(b *pebble.Batch, _ *ledgertest.Model) error {
 			return b.Delete(record.AppendKind(nil, record.KindHead), nil)
@@ -233,6 +250,11 @@ func TestDisagreementsAreFound(t *testing.T) {
 			t.Errorf("%s: error %v, faults %v, want one with %q", name, err, r.Faults, c.want)
 		}
 	}
+}
+
+// keyOf is the key of the index under which an id has a serial.
+func keyOf(id string, s queue.Serial) []byte {
+	return record.AppendIndexKey(nil, record.GenerationOf(s), id)
 }
 
 func anyLive(m *ledgertest.Model) (s queue.Serial) {

@@ -1,6 +1,7 @@
 package pebbleledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,17 +18,18 @@ import (
 type view struct {
 	r     pebble.Reader
 	fresh map[string]queue.Serial // ids that the index of the database may not have
+	gens  []record.Generation     // of the index, the newest first; nil: not known
+}
+
+// Generations is keyed.View's.
+func (v view) Generations() ([]record.Generation, error) {
+	if v.gens == nil {
+		return keyed.Generations(v)
+	}
+	return v.gens, nil
 }
 
 func (v view) Get(key, to []byte) ([]byte, bool, error) {
-	if len(v.fresh) > 0 && record.KindOf(key) == record.KindIndex {
-		// Fresh may be ahead of the view, which then has no such spec.
-		if s, ok := v.fresh[string(key[1:])]; ok {
-			if ok, err := v.has(record.AppendSerialKey(nil, record.KindSpec, s)); ok || err != nil {
-				return record.AppendIndex(to, s), ok, err
-			}
-		}
-	}
 	value, done, err := v.r.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return to, false, nil
@@ -37,6 +39,46 @@ func (v view) Get(key, to []byte) ([]byte, bool, error) {
 	}
 	to = append(to, value...)
 	return to, true, done.Close()
+}
+
+// Serial is keyed.View's. It asks the filters of the lowest level too, which Get does not: an id that is
+// not there has to be told from each generation.
+func (v view) Serial(id string) (s queue.Serial, ok bool, err error) {
+	if s, ok := v.fresh[id]; ok {
+		// Fresh may be ahead of the view, which then has no such spec.
+		if ok, err := v.has(record.AppendSerialKey(nil, record.KindSpec, s)); ok || err != nil {
+			return s, ok, err
+		}
+	}
+	gens, err := v.Generations()
+	if err != nil {
+		return 0, false, err
+	}
+	it, err := v.r.NewIter(&pebble.IterOptions{
+		LowerBound: record.AppendKind(nil, record.KindIndex), UpperBound: record.AppendKindEnd(nil, record.KindIndex),
+		UseL6Filters: true,
+	})
+	if err != nil {
+		return 0, false, err
+	}
+	defer func() { err = cmp.Or(err, it.Close()) }()
+	var key []byte
+	for _, g := range gens {
+		key = record.AppendIndexKey(key[:0], g, id)
+		if !it.SeekPrefixGE(key) {
+			if err := it.Error(); err != nil {
+				return 0, false, err
+			}
+			continue
+		}
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return 0, false, err
+		}
+		s, err := record.DecodeIndex(key, value)
+		return s, err == nil, err
+	}
+	return 0, false, nil
 }
 
 func (v view) has(key []byte) (bool, error) {
@@ -69,7 +111,7 @@ func (l *Ledger) read(what string, ids []string, f func(keyed.View) error) (err 
 			err = cerr
 		}
 	}()
-	if err := f(view{s, fresh}); err != nil {
+	if err := f(view{s, fresh, l.absent.generations()}); err != nil {
 		return fmt.Errorf("pebbleledger: %s of folder %q: %w", what, l.o.Dir, explain(err))
 	}
 	return nil

@@ -8,7 +8,7 @@
 //	q NAME                a queue
 //	p QUEUE BY NAME       what was spent in a queue, in all and by each agent and fairness key
 //	w SERIAL              the spec of a task, with its id
-//	i ID                  the serial that has an id; it may come later than the spec,
+//	k GENERATION ID       the serial that has an id; it may come later than the spec,
 //	j                     which is why this says up to where the index is complete
 //	l SERIAL              the live record of a task that is not terminal
 //	t SERIAL              the terminal record of one that is, with its result
@@ -18,7 +18,9 @@
 //
 // Numbers are big endian, so that keys sort as the numbers do. What is large lies under serials:
 // it arrives in the order of its keys, and a store that merges sorted tables has nothing to merge.
-// Ids come at random, and are short. An index entry may outlive its task; serials are never used
+// Ids come at random, and are short; they are divided into generations, of a million serials each, so that
+// what is old is not merged again and again with what is new. An id is sought in one after the other, from the
+// newest: if several have it, the newest is right. An index entry may outlive its task; serials are never used
 // again, so that it leads to no spec. Live records have a range of
 // their own: starting up reads that range, the newest specs if the index lacks them, and none of the
 // history. A task's life is five
@@ -31,7 +33,8 @@
 // The usual values (usualQueue and its neighbours) are part of the format and never change.
 // Format 2 has added to format 1 (limits, money, keys, requirements) and changed nothing that was
 // there: a record of format 1 is one of format 2 that says nothing of these. Up to format 2 specs
-// lay under their ids and there was no index: DecodeOldSpec reads them, for a ledger to convert.
+// lay under their ids and there was no index: DecodeOldSpec reads them, for a ledger to convert. The index of
+// format 3 had no generations; a ledger makes it anew from the specs.
 //
 // # What is always true
 //

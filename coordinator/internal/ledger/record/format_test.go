@@ -16,7 +16,7 @@ import (
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
-var update = flag.Bool("update", false, "rewrite testdata/format-3.txt")
+var update = flag.Bool("update", false, "rewrite testdata/format-4.txt")
 
 func TestMetaOfANewerFormat(t *testing.T) {
 	key := record.AppendKind(nil, record.KindMeta)
@@ -27,13 +27,13 @@ func TestMetaOfANewerFormat(t *testing.T) {
 	}
 }
 
-// TestFormatIsKept compares with what format 3 has always looked like.
+// TestFormatIsKept compares with what format 4 has always looked like.
 func TestFormatIsKept(t *testing.T) {
 	var b strings.Builder
 	for _, p := range samples(t) {
 		fmt.Fprintf(&b, "%s %s\n", hex.EncodeToString(p.key), hex.EncodeToString(p.value))
 	}
-	const path = "testdata/format-3.txt"
+	const path = "testdata/format-4.txt"
 	if *update {
 		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
 			t.Fatal(err)
@@ -98,7 +98,7 @@ func TestFormat1SaysTheUsual(t *testing.T) {
 // TestOlderFormatsAreRead shows that what older formats wrote is read, and says nothing that it did
 // not: it is written again as it was, but for the number of the format and the place of a spec.
 func TestOlderFormatsAreRead(t *testing.T) {
-	for path, want := range map[string]int{"testdata/format-1.txt": 9, "testdata/format-2.txt": 10} {
+	for path, want := range map[string]int{"testdata/format-1.txt": 9, "testdata/format-2.txt": 10, "testdata/format-3.txt": 12} {
 		kinds := make(map[record.Kind]bool)
 		for _, p := range written(t, path) {
 			kinds[record.KindOf(p.key)] = true

@@ -13,7 +13,7 @@ import (
 // fuzz feeds a decoder with values for a good key. What it can read must be read the same
 // after it was written again.
 func fuzz(f *testing.F, kind record.Kind) {
-	for _, p := range slices.Concat(samples(f), format1(f), written(f, "testdata/format-2.txt")) {
+	for _, p := range slices.Concat(samples(f), format1(f), written(f, "testdata/format-2.txt"), written(f, "testdata/format-3.txt")) {
 		if record.KindOf(p.key) == kind {
 			f.Add(p.key[1:], p.value)
 		}
@@ -55,6 +55,7 @@ func FuzzDecodeQueue(f *testing.F)    { fuzz(f, record.KindQueue) }
 func FuzzDecodeSpend(f *testing.F)    { fuzz(f, record.KindSpend) }
 func FuzzDecodeSpec(f *testing.F)     { fuzz(f, record.KindSpec) }
 func FuzzDecodeIndex(f *testing.F)    { fuzz(f, record.KindIndex) }
+func FuzzDecodeOldIndex(f *testing.F) { fuzz(f, record.KindOldIndex) }
 func FuzzDecodeIndexed(f *testing.F)  { fuzz(f, record.KindIndexed) }
 func FuzzDecodeLive(f *testing.F)     { fuzz(f, record.KindLive) }
 func FuzzDecodeTerminal(f *testing.F) { fuzz(f, record.KindTerminal) }

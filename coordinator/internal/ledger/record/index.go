@@ -13,7 +13,20 @@ func AppendIndex(b []byte, s queue.Serial) []byte {
 
 // DecodeIndex reads which serial has the id in the key.
 func DecodeIndex(key, value []byte) (queue.Serial, error) {
-	if _, err := IndexID(key); err != nil {
+	g, _, err := IndexOf(key)
+	if err != nil {
+		return 0, err
+	}
+	s, err := decodeSerial(key, value)
+	if err == nil && GenerationOf(s) != g {
+		err = corrupt(key, "a serial of another generation")
+	}
+	return s, err
+}
+
+// DecodeOldIndex reads an entry of the index as format 3 had it.
+func DecodeOldIndex(key, value []byte) (queue.Serial, error) {
+	if _, err := oldID(key); err != nil {
 		return 0, err
 	}
 	return decodeSerial(key, value)

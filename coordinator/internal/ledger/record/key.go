@@ -16,9 +16,10 @@ const (
 	KindQueue    Kind = 'q'
 	KindSpend    Kind = 'p' // since format 2
 	KindSpec     Kind = 'w' // since format 3
-	KindIndex    Kind = 'i' // since format 3
+	KindIndex    Kind = 'k' // since format 4
 	KindIndexed  Kind = 'j' // since format 3
 	KindOldSpec  Kind = 's' // up to format 2: by id, with the serial in it
+	KindOldIndex Kind = 'i' // of format 3: by id alone
 	KindLive     Kind = 'l'
 	KindTerminal Kind = 't'
 	KindAttempt  Kind = 'a'
@@ -29,6 +30,7 @@ const (
 const (
 	serialKeySize  = 1 + 8     // kind, serial
 	attemptKeySize = 1 + 8 + 4 // kind, serial, number
+	idAt           = 1 + 4     // in a key of the index: behind kind and generation
 )
 
 // KindOf is the kind that a key is of, 0 of an empty key.
@@ -51,25 +53,6 @@ func AppendQueueKey(b []byte, name string) []byte {
 	return append(append(b, byte(KindQueue)), name...)
 }
 
-// AppendIndexKey appends the key under which the serial of a task's id is found. Given a prefix
-// of ids, it is the lowest key of all that have it.
-func AppendIndexKey(b []byte, id string) []byte {
-	return append(append(b, byte(KindIndex)), id...)
-}
-
-// AppendIndexEnd appends the key just above those of the ids that start with a prefix.
-func AppendIndexEnd(b []byte, prefix string) []byte {
-	start := len(b)
-	b = AppendIndexKey(b, prefix)
-	for i := len(b) - 1; i > start; i-- {
-		if b[i] < 0xff {
-			b[i]++
-			return b[:i+1]
-		}
-	}
-	return AppendKindEnd(b[:start], KindIndex)
-}
-
 // AppendSerialKey appends the key of a spec, of a live or terminal record or of a deferral.
 func AppendSerialKey(b []byte, k Kind, s queue.Serial) []byte {
 	return binary.BigEndian.AppendUint64(append(b, byte(k)), uint64(s))
@@ -86,9 +69,9 @@ func AppendEventsKey(b []byte, first int64) []byte {
 	return binary.BigEndian.AppendUint64(append(b, byte(KindEvents)), uint64(first))
 }
 
-// IndexID is the task id in a key of the index, or in that of a spec up to format 2.
-func IndexID(key []byte) (string, error) {
-	if k := KindOf(key); k != KindIndex && k != KindOldSpec || len(key) < 2 {
+// oldID is the task id in a key of a format whose ids lay under their kind alone.
+func oldID(key []byte) (string, error) {
+	if len(key) < 2 {
 		return "", corrupt(key, "no id in the key")
 	}
 	return string(key[1:]), nil

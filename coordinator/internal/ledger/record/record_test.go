@@ -25,7 +25,7 @@ func (s *sink) Set(k, v []byte) error {
 	return nil
 }
 func (s *sink) Index(id string, n queue.Serial) error {
-	return s.Set(record.AppendIndexKey(nil, id), record.AppendIndex(nil, n))
+	return s.Set(record.AppendIndexKey(nil, record.GenerationOf(n), id), record.AppendIndex(nil, n))
 }
 func (s *sink) Unindex(string, queue.Serial) error { return nil }
 func (s *sink) Delete([]byte) error                { return nil }
@@ -77,6 +77,9 @@ func reencode(key, value []byte) ([]byte, error) {
 		return record.AppendSpec(nil, &v), err
 	case record.KindIndex:
 		v, err := record.DecodeIndex(key, value)
+		return record.AppendIndex(nil, v), err
+	case record.KindOldIndex:
+		v, err := record.DecodeOldIndex(key, value)
 		return record.AppendIndex(nil, v), err
 	case record.KindIndexed:
 		v, err := record.DecodeIndexed(key, value)
@@ -192,10 +195,42 @@ func TestKeysSortAsWhatTheyName(t *testing.T) {
 			t.Errorf("attempts of %d reach into %d", serials[i], serials[i+1])
 		}
 	}
-	for prefix, end := range map[string]string{"ab": "iac", "a\xff": "ib", "\xff\xff": "j", "": "j"} {
-		if got := record.AppendIndexEnd(nil, prefix); string(got) != end {
-			t.Errorf("ids with prefix %q end at %q, want %q", prefix, got, end)
+}
+
+// TestIndexKeysSortByGenerationAndID: of two generations no keys lie between each other, and those of a
+// prefix end where the next begins.
+func TestIndexKeysSortByGenerationAndID(t *testing.T) {
+	const last = ^record.Generation(0)
+	gens := []record.Generation{0, 1, 0xff, 0x100, last - 1, last}
+	for i, g := range gens {
+		from, to := record.AppendGeneration(nil, g), record.AppendGenerationEnd(nil, g)
+		key := record.AppendIndexKey(nil, g, "\xff\xff")
+		if bytes.Compare(from, key) >= 0 || bytes.Compare(key, to) >= 0 {
+			t.Errorf("%x is not from %x to %x", key, from, to)
 		}
+		if i > 0 && bytes.Compare(record.AppendGenerationEnd(nil, gens[i-1]), from) > 0 {
+			t.Errorf("generation %d reaches into %d", gens[i-1], g)
+		}
+		for _, key := range [][]byte{from, key, key[:1], key[:3]} {
+			if a, b := record.GenerationBounds(key); bytes.Compare(a, append(bytes.Clone(key), 0, 0, 0, 0)) > 0 || bytes.Compare(key, b) >= 0 {
+				t.Errorf("%x is in the generation from %x to %x", key, a, b)
+			}
+		}
+		for prefix, want := range map[string]string{"ab": string(from) + "ac", "a\xff": string(from) + "b", "\xff\xff": string(to), "": string(to)} {
+			if got := record.AppendIndexEnd(nil, g, prefix); string(got) != want {
+				t.Errorf("ids of generation %d with prefix %q end at %q, want %q", g, prefix, got, want)
+			}
+		}
+	}
+	if a, b := record.GenerationOf(1<<20-1), record.GenerationOf(1<<20); a != 0 || b != 1 {
+		t.Errorf("generations %d and %d, want 0 and 1", a, b)
+	}
+}
+
+// TestAnEntryOfTheWrongGenerationIsDamaged: it would never be found.
+func TestAnEntryOfTheWrongGenerationIsDamaged(t *testing.T) {
+	if _, err := record.DecodeIndex(record.AppendIndexKey(nil, 1, "a"), record.AppendIndex(nil, 1)); !errors.Is(err, ledger.ErrCorrupt) {
+		t.Errorf("error %v, want ErrCorrupt", err)
 	}
 }
 

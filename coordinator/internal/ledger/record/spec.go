@@ -64,7 +64,7 @@ func DecodeSpec(key, value []byte, payload bool, names *Names, v *queue.Spec) er
 // DecodeOldSpec reads a spec as it was up to format 2, its payload too.
 func DecodeOldSpec(key, value []byte, v *queue.Spec) error {
 	*v = queue.Spec{}
-	id, err := IndexID(key)
+	id, err := oldID(key)
 	if err != nil {
 		return err
 	}
