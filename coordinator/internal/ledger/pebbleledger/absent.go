@@ -41,8 +41,12 @@ type absent struct {
 const (
 	// firstIDs is the size of the first filter, in ids: 192 KiB.
 	firstIDs = 1 << 16
-	// growth from filter to filter: ten million ids are in five.
-	growth = 4
+	// growth from filter to filter, while they are small, and growthMany once one has room for manyIDs: each
+	// that is asked costs a cache miss, and what a large one has no use for yet is held all the same. Ten
+	// million ids are in five.
+	growth     = 4
+	growthMany = 2
+	manyIDs    = 4 << 20
 	// idBits is the room for an id: with ten million one in 4,000 is looked for in vain, which
 	// costs as much as all else in the submit of 20 tasks.
 	idBits = 24
@@ -55,7 +59,7 @@ const (
 	refillAt = 1 << 20
 )
 
-// filters are a row of Bloom filters, each four times as large as the one before, so that it grows
+// filters are a row of Bloom filters, each some times as large as the one before, so that it grows
 // with the ledger. Any number may ask while one notes.
 type filters struct {
 	row   atomic.Pointer[[]*filter]
@@ -89,6 +93,15 @@ func newFilters() *filters {
 
 func newFilter(ids int) *filter {
 	return &filter{words: make([]atomic.Uint64, ids*idBits/64), room: ids}
+}
+
+// next gives the filter that follows a full one in the row.
+func (b *filter) next() *filter {
+	ids := len(b.words) * 64 / idBits
+	if ids < manyIDs {
+		return newFilter(growth * ids)
+	}
+	return newFilter(growthMany * ids)
 }
 
 // block gives the words in which the bits of a hash lie.
@@ -126,7 +139,7 @@ func (f *filters) note(h uint64) {
 	row := *f.row.Load()
 	last := row[len(row)-1]
 	if last.room == 0 {
-		last = newFilter(firstIDs * pow(growth, len(row)))
+		last = last.next()
 		grown := slices.Concat(row, []*filter{last})
 		f.row.Store(&grown)
 	}
@@ -142,14 +155,6 @@ func (f *filters) has(h uint64) bool {
 		}
 	}
 	return false
-}
-
-func pow(base, n int) int {
-	p := 1
-	for range n {
-		p *= base
-	}
-	return p
 }
 
 // addAll notes the ids of a batch; before it is visible.

@@ -125,3 +125,18 @@ func TestAFailedWalkIsNoFill(t *testing.T) {
 		t.Error("not tried again")
 	}
 }
+
+// TestFiltersGrowWithWhatTheyHold: few are asked, and once they are large the room that is not used yet is less than
+// twice what is.
+func TestFiltersGrowWithWhatTheyHold(t *testing.T) {
+	room, n := 0, 0
+	for f := newFilter(firstIDs); room < 100_000_000; f = f.next() {
+		if f.room > manyIDs && f.room > 2*room {
+			t.Errorf("filter %d has room for %d ids behind %d", n, f.room, room)
+		}
+		room, n = room+f.room, n+1
+	}
+	if n > 8 {
+		t.Errorf("%d filters for %d ids", n, room)
+	}
+}
