@@ -19,7 +19,6 @@ func Get(ctx context.Context, v View, k ledger.Keys) (ledger.Found, error) {
 	}
 	f := ledger.Found{
 		IDs:      make([]*ledger.Task, len(k.IDs)),
-		Serials:  make([]*ledger.Task, len(k.Serials)),
 		Attempts: make([]*queue.Attempt, len(k.Attempts)),
 	}
 	var err error
@@ -28,7 +27,7 @@ func Get(ctx context.Context, v View, k ledger.Keys) (ledger.Found, error) {
 			return ledger.Found{}, err
 		}
 	}
-	if err := r.bySerials(ctx, f.Serials, &k); err != nil {
+	if f.Serials, err = r.bySerials(ctx, &k); err != nil {
 		return ledger.Found{}, err
 	}
 	for i := range k.Attempts {
@@ -70,40 +69,31 @@ func (r *reader) byID(ctx context.Context, id string, k *ledger.Keys) (*ledger.T
 	return t, err
 }
 
-func (r *reader) bySerials(ctx context.Context, found []*ledger.Task, k *ledger.Keys) (err error) {
-	one := *k
-	if len(k.Serials) >= manyKeys {
-		one.Spec = false
+func (r *reader) bySerials(ctx context.Context, k *ledger.Keys) ([]*ledger.Task, error) {
+	if len(k.Serials) == 0 {
+		return []*ledger.Task{}, nil
 	}
-	for i := range k.Serials {
-		if found[i], err = r.bySerial(ctx, k.Serials[i], &one); err != nil {
-			return err
-		}
-	}
-	if k.Spec && !one.Spec {
-		return r.specs(ctx, found, k.Payload)
-	}
-	return nil
-}
-
-func (r *reader) bySerial(ctx context.Context, s queue.Serial, k *ledger.Keys) (*ledger.Task, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	t := new(ledger.Task)
-	ok, err := r.state(s, k.Result, t)
-	if err != nil || !ok {
+	found, err := r.states(ctx, k.Serials, k.Result)
+	if err != nil {
 		return nil, err
 	}
 	if k.Spec {
-		if err := r.specOf(t, k.Payload); err != nil {
+		if err := r.specsOf(ctx, found, k.Payload); err != nil {
 			return nil, err
 		}
 	}
-	if k.History {
-		err = r.history(s, t)
+	if !k.History {
+		return found, nil
 	}
-	return t, err
+	for _, t := range found {
+		if t == nil {
+			continue
+		}
+		if err := r.history(serialOf(t), t); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
 }
 
 func (r *reader) attempt(ctx context.Context, k queue.AttemptKey) (*queue.Attempt, error) {

@@ -13,6 +13,22 @@ import (
 // nearby is how many specs are stepped over rather than sought anew: a step is far cheaper.
 const nearby = 8
 
+// specsOf reads the specs of tasks whose states were read; nil ones are none.
+func (r *reader) specsOf(ctx context.Context, tasks []*ledger.Task, payload bool) error {
+	if len(tasks) >= manyKeys {
+		return r.specs(ctx, tasks, payload)
+	}
+	for _, t := range tasks {
+		if t == nil {
+			continue
+		}
+		if err := r.specOf(t, payload); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // specs reads the specs of tasks whose states were read; nil ones are none. What is granted off a
 // backlog comes in the order of its serials: one walk over those that lie beside each other costs a
 // fraction of a look-up for each, which has to look into every table that may hold it.
@@ -28,12 +44,11 @@ func (r *reader) specs(ctx context.Context, tasks []*ledger.Task, payload bool) 
 	}
 	slices.SortFunc(wanted, func(a, b *ledger.Task) int { return cmp.Compare(serialOf(a), serialOf(b)) })
 	least, most := serialOf(wanted[0]), serialOf(wanted[len(wanted)-1])
-	it, err := r.v.Iter(record.AppendSerialKey(nil, record.KindSpec, least), record.AppendSerialKey(nil, record.KindSpec, most+1))
+	w, err := r.across(record.KindSpec, least, most)
 	if err != nil {
 		return err
 	}
-	defer func() { err = firstOf(err, it.Close()) }()
-	w := walk{kind: record.KindSpec, it: it}
+	defer func() { err = firstOf(err, w.close()) }()
 	for _, t := range wanted {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -41,7 +56,7 @@ func (r *reader) specs(ctx context.Context, tasks []*ledger.Task, payload bool) 
 		if err := w.ahead(serialOf(t)); err != nil {
 			return err
 		}
-		if err := r.specAt(&w, t, payload); err != nil {
+		if err := r.specAt(w, t, payload); err != nil {
 			return err
 		}
 	}
@@ -50,6 +65,9 @@ func (r *reader) specs(ctx context.Context, tasks []*ledger.Task, payload bool) 
 
 // ahead moves up to a serial, or to the first above it.
 func (w *walk) ahead(s queue.Serial) error {
+	if w.over {
+		return nil
+	}
 	for range nearby {
 		if w.serial == 0 || w.serial >= s {
 			break
@@ -61,7 +79,9 @@ func (w *walk) ahead(s queue.Serial) error {
 	if w.serial >= s {
 		return nil
 	}
-	return w.stand(w.it.SeekGE(record.AppendSerialKey(nil, w.kind, s)))
+	err := w.stand(w.it.SeekGE(record.AppendSerialKey(nil, w.kind, s)))
+	w.over = w.serial == 0
+	return err
 }
 
 // specAt reads the spec that w should stand on into t.

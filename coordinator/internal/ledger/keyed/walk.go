@@ -13,6 +13,7 @@ type walk struct {
 	kind   record.Kind
 	it     Iterator
 	serial queue.Serial
+	over   bool // going up: nothing is ahead
 }
 
 // down starts a walk at the highest serial below the given one, 0 for the very highest.
