@@ -102,6 +102,8 @@ func gets(t *testing.T, h Harness) {
 			nil, {Terminal: &cut}, {Live: &live}, nil}}},
 		{"serials, with spec", ledger.Keys{Serials: []queue.Serial{2, 1}, Spec: true, Payload: true, Result: true}, ledger.Found{
 			Serials: []*ledger.Task{{Spec: m.Specs[2], Terminal: &over}, {Spec: m.Specs[1], Live: &live}}}},
+		{"serials, with history", ledger.Keys{Serials: []queue.Serial{2, 1}, History: true}, ledger.Found{Serials: []*ledger.Task{
+			{Terminal: &cut, Attempts: []queue.Attempt{attempt}}, {Live: &live, Attempts: []queue.Attempt{attempt}}}}},
 		{"attempts", ledger.Keys{Attempts: []queue.AttemptKey{{Serial: 1, Number: 9}, {Serial: 1, Number: 8}, {Serial: 3, Number: 9}}},
 			ledger.Found{Attempts: []*queue.Attempt{&attempt, nil, nil}}},
 	} {
