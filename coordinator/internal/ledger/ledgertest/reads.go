@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -159,6 +160,10 @@ func getsMany(t *testing.T, h Harness) {
 		for i, w := range want {
 			sameTask(t, fmt.Sprintf("serial %d among %d", serials[i], n), got.Serials[i], w)
 		}
+	}
+	none, err := h.Ledger.Get(t.Context(), ledger.Keys{Serials: make([]queue.Serial, 40)})
+	if err != nil || slices.ContainsFunc(none.Serials, func(t *ledger.Task) bool { return t != nil }) {
+		t.Errorf("serial 0: %v, error %v", none.Serials, err)
 	}
 	shut(t, h.Ledger)
 }

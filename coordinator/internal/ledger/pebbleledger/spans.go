@@ -47,7 +47,7 @@ func (s *settle) apart(start []byte) (pebble.SpanPolicy, []byte, error) {
 		}
 		if bytes.Compare(start, to) < 0 {
 			if k[0] == record.KindIndex {
-				_, to = record.GenerationBounds(start)
+				to = record.GenerationEnd(start)
 			}
 			return pebble.SpanPolicy{}, to, nil
 		}

@@ -63,8 +63,5 @@ func generationIn(key []byte) Generation {
 	return Generation(binary.BigEndian.Uint32(g[1:]))
 }
 
-// GenerationBounds gives the bounds of the generation of the index that a key is in, or would be.
-func GenerationBounds(key []byte) (from, to []byte) {
-	g := generationIn(key)
-	return AppendGeneration(nil, g), AppendGenerationEnd(nil, g)
-}
+// GenerationEnd is the key just above the generation of the index that a key is in, or would be.
+func GenerationEnd(key []byte) []byte { return AppendGenerationEnd(nil, generationIn(key)) }

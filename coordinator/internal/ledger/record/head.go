@@ -10,7 +10,7 @@ import (
 
 // Format is the number of this layout, kept in the ledger itself. A change of the layout
 // that an older program would misread raises it. What an older format wrote is read: 2 only
-// added to 1, and what a record of 1 doesn't say has its usual value; 3 has specs elsewhere.
+// added to 1, and what a record of 1 doesn't say has its usual value; 3 has specs elsewhere, 4 the index.
 const Format = 4
 
 // AppendMeta appends the value that says whose ledger it is, and in which format.

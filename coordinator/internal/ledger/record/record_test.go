@@ -212,8 +212,9 @@ func TestIndexKeysSortByGenerationAndID(t *testing.T) {
 			t.Errorf("generation %d reaches into %d", gens[i-1], g)
 		}
 		for _, key := range [][]byte{from, key, key[:1], key[:3]} {
-			if a, b := record.GenerationBounds(key); bytes.Compare(a, append(bytes.Clone(key), 0, 0, 0, 0)) > 0 || bytes.Compare(key, b) >= 0 {
-				t.Errorf("%x is in the generation from %x to %x", key, a, b)
+			full := append(bytes.Clone(key), 0, 0, 0, 0)[:max(len(key), len(from))]
+			if end := record.GenerationEnd(key); bytes.Compare(full, end) >= 0 || len(key) >= len(from) && !bytes.Equal(end, to) {
+				t.Errorf("the generation of %x ends at %x", key, end)
 			}
 		}
 		for prefix, want := range map[string]string{"ab": string(from) + "ac", "a\xff": string(from) + "b", "\xff\xff": string(to), "": string(to)} {
