@@ -135,9 +135,14 @@ func (f *fake) Session(stream grpc.BidiStreamingServer[stintv1.SessionRequest, s
 		return err
 	}
 	credit := make(chan int64, 1000)
+	held := new(sync.Map) // tasks by the id of their lease
+	defer held.Range(func(_, t any) bool {
+		f.tasks <- t.(*stintv1.Task) // granted to an agent that is gone
+		return true
+	})
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { f.grant(stream.Context(), credit, send) })
+	wg.Go(func() { f.grant(stream.Context(), credit, held, send) })
 	given := int64(0)
 	for {
 		m, err := stream.Recv()
@@ -148,14 +153,14 @@ func (f *fake) Session(stream grpc.BidiStreamingServer[stintv1.SessionRequest, s
 			given += more
 			credit <- more
 		}
-		if err := send(f.take(m)); err != nil {
+		if err := send(f.take(m, held)); err != nil {
 			return err
 		}
 	}
 }
 
 // grant sends up to ten tasks a message, while there is credit.
-func (f *fake) grant(ctx context.Context, credit <-chan int64, send func(*stintv1.SessionResponse) error) {
+func (f *fake) grant(ctx context.Context, credit <-chan int64, held *sync.Map, send func(*stintv1.SessionResponse) error) {
 	for free := int64(0); ; {
 		tasks := f.tasks
 		if free == 0 {
@@ -178,6 +183,9 @@ func (f *fake) grant(ctx context.Context, credit <-chan int64, send func(*stintv
 				default:
 				}
 			}
+			for _, l := range m.GetGrants() {
+				held.Store(l.GetLeaseId(), l.GetTask())
+			}
 			if send(m) != nil {
 				return
 			}
@@ -185,7 +193,7 @@ func (f *fake) grant(ctx context.Context, credit <-chan int64, send func(*stintv
 	}
 }
 
-func (f *fake) take(m *stintv1.SessionRequest) *stintv1.SessionResponse {
+func (f *fake) take(m *stintv1.SessionRequest, held *sync.Map) *stintv1.SessionResponse {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	answer := &stintv1.SessionResponse{}
@@ -194,6 +202,7 @@ func (f *fake) take(m *stintv1.SessionRequest) *stintv1.SessionResponse {
 	}
 	for _, r := range m.GetReports() {
 		f.counts.Completed++
+		held.Delete(r.GetLeaseId())
 		answer.ReportAcks = append(answer.ReportAcks, &stintv1.ReportAck{LeaseId: r.GetLeaseId(), Outcome: stintv1.ReportOutcome_REPORT_OUTCOME_RECORDED})
 	}
 	return answer
