@@ -15,7 +15,7 @@ type Config struct {
 	MinFree      uint64                 // bytes; submits are refused below it
 	FreeBytes    func() (uint64, error) // bytes free where the ledger is; nil: not checked
 	Retain       time.Duration          // of terminal tasks and events; 0: for ever
-	RetainEvery  time.Duration          // between two rounds of retention; 0: 1 min
+	RetainEvery  time.Duration          // least pause between two rounds of retention; 0: 1 s
 	PayloadCache int                    // bytes of payloads kept for their first grant; 0: none
 	Wall         func() time.Time       // wall clock; nil: time.Now
 	Logger       *slog.Logger           // nil: slog.Default()

@@ -72,8 +72,15 @@ const (
 	orphansPerGet = 10000
 	prunePerCall  = 1000
 
-	// retainEvery is the default pause between two rounds of retention.
-	retainEvery = time.Minute
+	// retainEvery is the default pause between two rounds of retention, and retainEvents about how many
+	// events it reads at once: of full load, those of about prunePerCall tasks.
+	retainEvery  = time.Second
+	retainEvents = 4096
+	// prunesAtOnce are on their way to the disk at most: one is looked up while others wait for it.
+	prunesAtOnce = 4
+	// deferredEvery: among so many rounds one tries those again that something live depended on. With
+	// nothing due it is the only one.
+	deferredEvery = 60
 
 	// freeCheckEvery is how long a reading of the free disk space is believed.
 	freeCheckEvery = time.Second

@@ -19,15 +19,12 @@ func (e *Engine) retain(ctx context.Context) {
 		return
 	}
 	j := &janitor{Engine: e, deferred: e.deferred}
-	tick := time.NewTicker(e.config.RetainEvery)
-	defer tick.Stop()
 	for {
-		if err := j.round(ctx); err != nil && ctx.Err() == nil && !e.hasFailed() {
+		wait, err := j.round(ctx)
+		if err != nil && ctx.Err() == nil && !e.hasFailed() {
 			e.config.Logger.Error("retention round failed", "error", err)
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
+		if sleep(ctx, wait) != nil {
 			return
 		}
 	}
@@ -38,51 +35,138 @@ func (e *Engine) retain(ctx context.Context) {
 type janitor struct {
 	*Engine
 	deferred []queue.Serial // due, but something live depended on them at the last try
+	again    queue.Instant  // when to try them
+
+	at   int64   // in a round: up to here the events have been read
+	sent []chunk // not known to be durable yet
 }
 
-// round prunes what is due now: first the tasks deferred before, then what the events name.
-func (j *janitor) round(ctx context.Context) error {
-	now, _ := j.clock.read()
-	before := now - queue.Instant(j.config.Retain.Microseconds())
+// chunk is a part of a page on its way.
+type chunk struct {
+	call *call
+	cmd  *queue.Prune
+}
+
+// round prunes what is due now: the tasks deferred before, and what the events name. It gives the
+// time until something may be due.
+func (j *janitor) round(ctx context.Context) (wait time.Duration, err error) {
+	j.at = 0
+	start, _ := j.clock.read()
+	longest := deferredEvery * j.config.RetainEvery
+	before := start - micros(j.config.Retain)
+	if err := j.settled(ctx, 0); err != nil { // of the round before
+		return longest, err
+	}
+	if start >= j.again {
+		if err := j.retry(ctx, before); err != nil {
+			return longest, err
+		}
+		j.again = start + micros(longest)
+	}
+	to, err := j.pages(ctx, start, before)
+	if err != nil {
+		return longest, err
+	}
+	wait = time.Duration(to-before) * time.Microsecond
+	return min(max(wait, j.config.RetainEvery), longest), nil
+}
+
+// retry prunes what was deferred, or keeps it for the next time.
+func (j *janitor) retry(ctx context.Context, before queue.Instant) error {
 	again := j.deferred
 	j.deferred = nil
-	if err := j.prune(ctx, again, before, 0); err != nil {
-		j.deferred = again
-		return err
+	err := j.prune(ctx, again, before, 0)
+	if err == nil {
+		err = j.settled(ctx, 0)
 	}
+	if err != nil {
+		j.deferred, j.sent = again, nil
+	}
+	return err
+}
+
+// pages prunes page by page, and gives the time of the first event that stays; now if there is none.
+func (j *janitor) pages(ctx context.Context, start, before queue.Instant) (to queue.Instant, err error) {
+	from := start
 	for {
-		more, err := j.page(ctx, before)
-		if err != nil || !more {
-			return err
+		began, _ := j.clock.read()
+		p, err := j.page(ctx, before, began)
+		if err != nil {
+			return 0, err
+		}
+		if !p.more {
+			return p.to, nil
+		}
+		from = min(from, p.from)
+		now, _ := j.clock.read()
+		if err := sleep(ctx, rest(p.to-from, now-start, now-began)); err != nil {
+			return 0, err
 		}
 	}
 }
 
-// page prunes by one page of events; more tells that there may be another.
-func (j *janitor) page(ctx context.Context, before queue.Instant) (more bool, err error) {
+// rest is how long to wait after a page. As long as it forgets history twice as fast as it was made
+// it takes half the time, and leaves the other half to those who are waiting; else it falls behind and
+// takes all.
+func rest(covered, elapsed, took queue.Instant) time.Duration {
+	if covered < 2*elapsed {
+		return 0
+	}
+	return time.Duration(took) * time.Microsecond
+}
+
+func micros(d time.Duration) queue.Instant { return queue.Instant(d.Microseconds()) }
+
+// sleep waits unless the time is over before.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// span is the time of a page of events.
+type span struct {
+	from, to queue.Instant // of the first, and of the last or the first that stays; now if there is none
+	more     bool          // all were due: there may be another page
+}
+
+// page prunes by one page of events.
+func (j *janitor) page(ctx context.Context, before, now queue.Instant) (p span, err error) {
+	p.to = now
 	oldest, newest := j.history.bounds()
-	page, err := j.ledger.Events(ctx, oldest-1, pageEvents)
-	if err != nil {
-		return false, err
+	page, err := j.ledger.Events(ctx, max(oldest-1, j.at), retainEvents)
+	if err != nil || len(page.Events) == 0 {
+		return p, err
 	}
 	var due []queue.Serial
 	seen := make(map[queue.Serial]bool)
 	to := int64(0)
+	p.from = page.Events[0].Time
 	for i := range page.Events {
 		v := &page.Events[i]
-		if v.Time >= before || v.Sequence > newest {
+		p.to = v.Time
+		if p.more = v.Time < before && v.Sequence <= newest; !p.more {
 			break
 		}
-		to, more = v.Sequence, i == len(page.Events)-1
+		to = v.Sequence
 		if endings[v.Kind] && !seen[v.Serial] {
 			seen[v.Serial] = true
 			due = append(due, v.Serial)
 		}
 	}
 	if to == 0 {
-		return false, nil
+		return p, nil
 	}
-	return more, j.prune(ctx, due, before, to)
+	j.at = to
+	return p, j.prune(ctx, due, before, to)
 }
 
 // endings are the events of tasks that became terminal.
@@ -103,18 +187,22 @@ func (j *janitor) prune(ctx context.Context, tasks []queue.Serial, before queue.
 		} else {
 			eventsTo = 0
 		}
-		if err := j.chunk(ctx, some, before, to); err != nil {
+		if err := j.send(ctx, some, before, to); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (j *janitor) chunk(ctx context.Context, tasks []queue.Serial, before queue.Instant, eventsTo int64) error {
+// send hands a chunk in once few are on their way.
+func (j *janitor) send(ctx context.Context, tasks []queue.Serial, before queue.Instant, eventsTo int64) error {
 	cmd := &queue.Prune{Before: before, EventsTo: eventsTo}
 	c := newCall(cmd)
 	c.look = j.lookups.begin()
 	known, err := j.due(ctx, tasks, before)
+	if err == nil {
+		err = j.settled(ctx, prunesAtOnce-1)
+	}
 	if err != nil || len(known) == 0 && eventsTo == 0 {
 		j.drop(c)
 		return err
@@ -124,12 +212,22 @@ func (j *janitor) chunk(ctx context.Context, tasks []queue.Serial, before queue.
 		j.drop(c)
 		return err
 	}
-	if err := j.await(ctx, c); err != nil {
-		return err
-	}
-	j.deferred = append(j.deferred, cmd.Deferred...)
-	if cmd.Pruned > 0 {
-		j.config.Logger.Debug("pruned", "tasks", cmd.Pruned, "deferred", len(j.deferred))
+	j.sent = append(j.sent, chunk{c, cmd})
+	return nil
+}
+
+// settled waits until no more than some are on their way.
+func (j *janitor) settled(ctx context.Context, some int) error {
+	for len(j.sent) > some {
+		c := j.sent[0]
+		if err := j.await(ctx, c.call); err != nil {
+			return err
+		}
+		j.sent = j.sent[1:]
+		j.deferred = append(j.deferred, c.cmd.Deferred...)
+		if c.cmd.Pruned > 0 {
+			j.config.Logger.Debug("pruned", "tasks", c.cmd.Pruned, "deferred", len(j.deferred))
+		}
 	}
 	return nil
 }

@@ -1,12 +1,15 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/stint-dev/stint/coordinator/internal/ledger"
 	"github.com/stint-dev/stint/coordinator/internal/ledger/memledger"
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
@@ -36,11 +39,11 @@ func TestRetention(t *testing.T) {
 		if n, err := r.Cancel(t.Context(), []queue.Choice{{ID: "young"}}, ""); n != 1 || err != nil {
 			t.Fatal(n, err)
 		}
-		time.Sleep(29 * time.Minute)
+		time.Sleep(30*time.Minute - time.Second)
 		if r.gone("old-0") {
 			t.Error("a task went before its time")
 		}
-		time.Sleep(3 * time.Minute)
+		time.Sleep(3 * time.Second)
 		for i := range 30 {
 			if id := fmt.Sprint("old-", i); !r.gone(id) {
 				t.Errorf("%s is still there", id)
@@ -61,37 +64,24 @@ func TestRetention(t *testing.T) {
 }
 
 // A terminal task that something live depends on is deferred, over a restart too, and goes when
-// nothing does any more.
+// nothing does any more. A look-up that fails forgets none.
 func TestDeferredTasksAreTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mem := memledger.New()
 		r := start(t, mem, retaining)
-		child := func(id string) queue.Spec {
-			return spec(id, func(s *queue.Spec) { s.DependsOn, s.NotBefore = []string{"parent"}, tomorrow() })
-		}
-		r.submit("parent")
-		r.complete(1)
-		if _, err := r.Submit(t.Context(), []queue.Spec{child("child")}, nil); err != nil {
-			t.Fatal(err)
-		}
+		parent(r)
 		time.Sleep(2 * time.Hour)
 		if r.gone("parent") {
 			t.Fatal("a task went that a live one depends on")
 		}
 		r.stop()
 
-		r = start(t, mem, retaining)
+		w := &watched{Ledger: mem, fault: errors.New("broken disk")}
+		r = start(t, mem, retaining, func(e *Engine) { e.ledger = w })
+		time.Sleep(time.Second)
+		w.sound.Store(1000)
 		time.Sleep(2 * time.Hour)
-		if r.gone("parent") {
-			t.Fatal("after the restart a task went that a live one depends on")
-		}
-		if _, err := r.Cancel(t.Context(), []queue.Choice{{ID: "child"}}, ""); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(2 * time.Minute)
-		if !r.gone("parent") {
-			t.Error("the parent is still there")
-		}
+		r.orphaned()
 		r.stop()
 	})
 }
@@ -102,7 +92,7 @@ func TestRetentionCutShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := errors.New("broken disk")
 		mem := memledger.New()
-		r := start(t, mem, retaining, func(e *Engine) { e.ledger = &brokenAt{Ledger: mem, batch: 5, err: broken} })
+		r := start(t, mem, retaining, func(e *Engine) { e.ledger = &brokenAt{Ledger: mem, batch: 4, err: broken} })
 		var many []queue.Spec
 		var all []queue.Choice
 		for i := range tasks {
@@ -115,7 +105,7 @@ func TestRetentionCutShort(t *testing.T) {
 		if n, err := r.Cancel(t.Context(), all, ""); n != tasks || err != nil {
 			t.Fatal(n, err)
 		}
-		// Batch 3 drops the events of the submit, 4 prunes the first of the tasks, 5 the rest.
+		// Batch 3 prunes the first of the tasks, 4 the rest and the events.
 		if err := <-r.ended; !errors.Is(err, broken) {
 			t.Fatalf("Run: %v", err)
 		}
@@ -126,6 +116,199 @@ func TestRetentionCutShort(t *testing.T) {
 		}
 		r.stop()
 	})
+}
+
+// watched is a ledger whose history takes its time. It counts what is read.
+type watched struct {
+	ledger.Ledger
+	each           time.Duration
+	pages          atomic.Int64
+	events, states atomic.Int64
+	sound          atomic.Int64 // look-ups work, then they fail
+	fault          error
+}
+
+func (w *watched) Events(ctx context.Context, after int64, limit int) (ledger.EventPage, error) {
+	time.Sleep(w.each)
+	page, err := w.Ledger.Events(ctx, after, limit)
+	w.events.Add(int64(len(page.Events)))
+	w.pages.Add(1)
+	return page, err
+}
+
+func (w *watched) Get(ctx context.Context, keys ledger.Keys) (ledger.Found, error) {
+	w.states.Add(int64(len(keys.Serials)))
+	if w.fault != nil && w.sound.Add(-1) < 0 {
+		return ledger.Found{}, w.fault
+	}
+	return w.Ledger.Get(ctx, keys)
+}
+
+// aged is a ledger in which thousands of tasks ended two hours ago, each thousand some time behind the other.
+func aged(t *testing.T, thousands int, between time.Duration, before ...func(*rig)) *memledger.Ledger {
+	mem := memledger.New()
+	r := start(t, mem)
+	for _, f := range before {
+		f(r)
+	}
+	for i := range thousands {
+		var many []queue.Spec
+		var all []queue.Choice
+		for k := range 1000 {
+			many = append(many, spec(fmt.Sprint("task-", i, "-", k)))
+			all = append(all, queue.Choice{ID: many[k].ID})
+		}
+		if _, err := r.Submit(t.Context(), many, nil); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := r.Cancel(t.Context(), all, ""); n != len(all) || err != nil {
+			t.Fatal(n, err)
+		}
+		time.Sleep(between)
+	}
+	time.Sleep(2 * time.Hour)
+	r.stop()
+	return mem
+}
+
+// pruned waits until so many tasks have gone, and gives the time that it took.
+func (r *rig) pruned(tasks int64) time.Duration {
+	r.t.Helper()
+	for began := time.Now(); ; time.Sleep(time.Millisecond) {
+		s, err := r.Status(r.t.Context())
+		if err != nil || time.Since(began) > time.Minute {
+			r.t.Fatalf("status %+v, %v", s, err)
+		}
+		if s.Counts.Pruned == tasks {
+			return time.Since(began)
+		}
+	}
+}
+
+// What has long been due leaves half the time to others, unless it was made so fast that it would
+// not be forgotten as fast.
+func TestRetentionHasAPace(t *testing.T) {
+	const each = 10 * time.Millisecond
+	for name, test := range map[string]struct{ between, want time.Duration }{
+		"made slowly": {3 * time.Minute, 3*each + 2*each}, // 3 pages, 2 rests
+		"made fast":   {0, 3 * each},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				mem := aged(t, 6, test.between)
+				r := start(t, mem, retaining, func(e *Engine) { e.ledger = &watched{Ledger: e.ledger, each: each} })
+				if got := r.pruned(6000).Round(each); got != test.want {
+					t.Errorf("all was forgotten after %v, want %v", got, test.want)
+				}
+				r.stop()
+			})
+		})
+	}
+}
+
+// Retention doesn't wait for the disk before it goes on, and reads nothing twice for that.
+func TestRetentionReadsAhead(t *testing.T) {
+	const tasks, write, read = 6000, 100 * time.Millisecond, 50 * time.Millisecond
+	synctest.Test(t, func(t *testing.T) {
+		mem := aged(t, tasks/1000, 0)
+		w := &watched{each: read}
+		r := start(t, mem, retaining, func(e *Engine) {
+			w.Ledger, e.ledger = e.ledger, w
+			e.hooks.beforeCommit = func(uint64) { time.Sleep(write) }
+		})
+		if got := r.pruned(tasks); got > tasks/prunePerCall*write+2*read { // the first read, and the answer's way
+			t.Errorf("all was forgotten after %v: reading and writing in turn", got)
+		}
+		if n := w.events.Load(); n > 3*tasks { // submitted, cancelled and perhaps pruned
+			t.Errorf("%d events were read", n)
+		}
+		r.stop()
+	})
+}
+
+// parent ends, and a live task depends on it.
+func parent(r *rig) {
+	r.submit("parent")
+	r.complete(1)
+	child := spec("child", func(s *queue.Spec) { s.DependsOn, s.NotBefore = []string{"parent"}, tomorrow() })
+	if _, err := r.Submit(r.t.Context(), []queue.Spec{child}, nil); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// orphaned shows that the parent goes with the child, and not before.
+func (r *rig) orphaned() {
+	r.t.Helper()
+	if r.gone("parent") {
+		r.t.Fatal("a task went that a live one depends on")
+	}
+	if _, err := r.Cancel(r.t.Context(), []queue.Choice{{ID: "child"}}, ""); err != nil {
+		r.t.Fatal(err)
+	}
+	time.Sleep(2 * time.Minute)
+	if !r.gone("parent") {
+		r.t.Error("the parent is still there")
+	}
+}
+
+// With nothing due the history is read once a minute, and what was deferred is looked up no more often.
+func TestRetentionIsIdle(t *testing.T) {
+	w := new(watched)
+	bubble(t, func(t *testing.T, r *rig) {
+		time.Sleep(59 * time.Minute)
+		if n := w.pages.Swap(0); n > 60 {
+			t.Errorf("%d reads in an hour with nothing at all", n)
+		}
+		parent(r)
+		time.Sleep(30 * time.Minute)
+		for i := range 60 {
+			r.submit(fmt.Sprint("task-", i))
+			r.complete(1)
+			time.Sleep(time.Second)
+		}
+		time.Sleep(28 * time.Minute)
+		if n := w.pages.Load(); n > 60 {
+			t.Errorf("%d reads in an hour", n)
+		}
+		time.Sleep(31 * time.Minute)
+		before := w.states.Load()
+		time.Sleep(2 * time.Minute)
+		if n := w.states.Load() - before; n > 60+2 {
+			t.Errorf("%d states were read for 60 tasks that were due", n)
+		}
+		if !r.gone("task-59") {
+			t.Error("what was due is still there")
+		}
+		r.orphaned()
+	}, retaining, func(e *Engine) {
+		w.Ledger, e.ledger = e.ledger, w
+		e.hooks.beforeCommit = func(uint64) { time.Sleep(time.Millisecond) }
+	})
+}
+
+// A look-up that fails leaves nothing out, not even of what was on its way: all is tried again a
+// minute later.
+func TestRetentionGoesOnAfterAFault(t *testing.T) {
+	for _, sound := range []int64{1, 3} { // within the first page, and at the second
+		t.Run(fmt.Sprint(sound, " look-ups"), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &watched{Ledger: aged(t, 6, 0, parent), fault: errors.New("broken disk")}
+				w.sound.Store(sound)
+				r := start(t, w.Ledger.(*memledger.Ledger), retaining, func(e *Engine) {
+					e.ledger = w
+					e.hooks.beforeCommit = func(uint64) { time.Sleep(time.Millisecond) }
+				})
+				time.Sleep(30 * time.Second)
+				if s, err := r.Status(t.Context()); err != nil || s.Counts.Pruned == 6000 {
+					t.Fatalf("status %+v, %v", s, err)
+				}
+				w.sound.Store(1000)
+				r.pruned(6000)
+				r.orphaned()
+				r.stop()
+			})
+		})
+	}
 }
 
 func tomorrow() queue.Instant { return queue.Instant(time.Now().Add(24 * time.Hour).UnixMicro()) }
