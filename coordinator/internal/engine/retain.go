@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/stint-dev/stint/coordinator/internal/ledger"
@@ -166,6 +167,7 @@ func (j *janitor) page(ctx context.Context, before, now queue.Instant) (p span, 
 		return p, nil
 	}
 	j.at = to
+	slices.Sort(due) // neighbours are looked up by one walk, and deleted by one range
 	return p, j.prune(ctx, due, before, to)
 }
 

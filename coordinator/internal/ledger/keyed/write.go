@@ -28,6 +28,9 @@ type Writer struct {
 // maxScratch bounds the buffer that is kept between batches: a rare large value is given back.
 const maxScratch = 256 << 10
 
+// manySerials are deleted by one range, which costs a read more than as many keys.
+const manySerials = 16
+
 // Write puts all of b into to. View must show all batches before b; it is opened only if b
 // drops events. An error of the batch itself is a fault of its maker: nothing of it may be
 // applied.
@@ -137,33 +140,61 @@ func (w *Writer) drops(b *queue.Batch) error {
 			return err
 		}
 	}
-	for i := range b.Prune {
-		if err := w.prune(&b.Prune[i]); err != nil {
+	for p := b.Prune; len(p) > 0; {
+		n := neighbours(p)
+		if err := w.prune(p[:n]); err != nil {
 			return err
 		}
+		p = p[n:]
 	}
 	return nil
 }
 
-func (w *Writer) prune(p *queue.Pruned) error {
-	if err := w.to.Unindex(p.ID, p.Serial); err != nil {
-		return err
+// neighbours counts the first tasks that have serials one behind the other.
+func neighbours(p []queue.Pruned) int {
+	n := 1
+	for n < len(p) && p[n].Serial == p[n-1].Serial+1 {
+		n++
 	}
-	if err := w.dropSerial(record.KindSpec, p.Serial); err != nil {
-		return err
+	return n
+}
+
+// prune forgets tasks whose serials are one behind the other.
+func (w *Writer) prune(p []queue.Pruned) error {
+	spilled := false
+	for i := range p {
+		spilled = spilled || p[i].Spilled
+		if err := w.to.Unindex(p[i].ID, p[i].Serial); err != nil {
+			return err
+		}
 	}
-	if err := w.dropSerial(record.KindTerminal, p.Serial); err != nil {
-		return err
+	first, end := p[0].Serial, p[len(p)-1].Serial+1
+	for _, k := range [...]record.Kind{record.KindSpec, record.KindTerminal, record.KindDeferred} {
+		if err := w.dropSerials(k, first, end); err != nil {
+			return err
+		}
 	}
-	if err := w.dropSerial(record.KindDeferred, p.Serial); err != nil {
-		return err
-	}
-	if !p.Spilled {
+	if !spilled {
 		return nil
 	}
-	w.key = record.AppendAttemptKey(w.key[:0], p.Serial, 0)
-	w.end = record.AppendAttemptKey(w.end[:0], p.Serial+1, 0)
+	w.key = record.AppendAttemptKey(w.key[:0], first, 0)
+	w.end = record.AppendAttemptKey(w.end[:0], end, 0)
 	return w.to.DeleteRange(w.key, w.end)
+}
+
+// dropSerials deletes the records of a kind from one serial up to another. Many are one range.
+func (w *Writer) dropSerials(k record.Kind, s, end queue.Serial) error {
+	if end-s >= manySerials {
+		w.key = record.AppendSerialKey(w.key[:0], k, s)
+		w.end = record.AppendSerialKey(w.end[:0], k, end)
+		return w.to.DeleteRange(w.key, w.end)
+	}
+	for ; s < end; s++ {
+		if err := w.dropSerial(k, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *Writer) events(b *queue.Batch, view func() (View, func() error, error)) (err error) {

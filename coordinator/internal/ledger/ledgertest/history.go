@@ -125,3 +125,69 @@ func prunes(t *testing.T, h Harness) {
 	same(t, h.Ledger, m.Model)
 	shut(t, h.Ledger)
 }
+
+// prunesMany forgets tasks in runs of any length, between those that stay: live ones, and ended
+// ones with attempts and deferrals.
+func prunesMany(t *testing.T, h Harness) {
+	lead(t, h.Ledger)
+	m := NewMaker(24)
+	var all, ended, gone []queue.Serial
+	each := func(of []queue.Serial, f func(queue.Serial)) {
+		m.Begin()
+		for _, s := range of {
+			f(s)
+		}
+		commit(t, h.Ledger, m.End())
+	}
+	each(make([]queue.Serial, 200), func(queue.Serial) { all = append(all, m.Submit()) })
+	for i, s := range all {
+		stays := i < 3 || i > 190 || i == 40 || i > 60 && i < 80 && i%3 == 0 || i == 100
+		if !stays {
+			gone = append(gone, s)
+		}
+		if i != 40 && i != 100 {
+			ended = append(ended, s)
+		}
+	}
+	each(all, m.Grant)
+	each(all, func(s queue.Serial) {
+		if s%7 == 0 {
+			m.Fail(s)
+		}
+	})
+	each(ended, func(s queue.Serial) {
+		if s%7 == 0 {
+			m.Finish(s, queue.Cancelled)
+		} else {
+			m.Finish(s, queue.Completed)
+		}
+	})
+	each(ended, func(s queue.Serial) {
+		if s%2 == 0 {
+			m.Defer(s)
+		}
+	})
+	same(t, h.Ledger, m.Model)
+	each(gone, m.Prune)
+	same(t, h.Ledger, m.Model)
+	var keys ledger.Keys
+	for _, s := range all {
+		keys.Serials = append(keys.Serials, s)
+		keys.Attempts = append(keys.Attempts, queue.AttemptKey{Serial: s, Number: 1})
+	}
+	f, err := h.Ledger.Get(t.Context(), keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range all {
+		kept := !slices.Contains(gone, s)
+		if (f.Serials[i] != nil) != kept || (f.Attempts[i] != nil) != (kept && s%7 == 0) {
+			t.Errorf("task %d: kept %v, found %v, attempt %v", i, kept, f.Serials[i] != nil, f.Attempts[i] != nil)
+		}
+	}
+	shut(t, h.Ledger)
+	l := h.Reopen(t)
+	lead(t, l)
+	same(t, l, m.Model)
+	shut(t, l)
+}

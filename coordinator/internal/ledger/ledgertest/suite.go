@@ -45,6 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"events come in whole commits from any sequence", events},
 		{"events below the floor are gone", eventFloor},
 		{"pruned tasks are gone with all they had", prunes},
+		{"many pruned beside each other leave their neighbours", prunesMany},
 		{"batches whose events have gaps are refused for good (D5)", refuses},
 		{"a wait returns nil again and again", waits},
 		{"a cancelled context ends reads", cancels},

@@ -97,7 +97,7 @@ func complete(top []pebble.SSTableInfo) (most group) {
 func groupOf(t *pebble.SSTableInfo) group {
 	g := group{
 		from: t.Smallest.UserKey, to: t.Largest.UserKey, tables: 1, deep: 1,
-		bytes: t.Size, frees: t.TableStats.PointDeletionsBytesEstimate,
+		bytes: t.Size, frees: t.TableStats.PointDeletionsBytesEstimate + t.TableStats.RangeDeletionsBytesEstimate,
 	}
 	if t.TableStats.NumDeletions > 0 {
 		g.deleting = 1

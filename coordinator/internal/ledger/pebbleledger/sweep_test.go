@@ -17,6 +17,22 @@ import (
 // TestRetentionGivesSpaceBack: over hundreds of small flushes, what the tables hold of specs stays
 // what is retained and what may wait, and level 0 stays small.
 func TestRetentionGivesSpaceBack(t *testing.T) {
+	t.Run("one by one", func(t *testing.T) {
+		givesBack(t, func(b *pebble.Batch, k record.Kind, from, to queue.Serial) {
+			for n := from; n < to; n++ {
+				_ = b.Delete(record.AppendSerialKey(nil, k, n), nil)
+			}
+		})
+	})
+	t.Run("in ranges", func(t *testing.T) {
+		givesBack(t, func(b *pebble.Batch, k record.Kind, from, to queue.Serial) {
+			_ = b.DeleteRange(record.AppendSerialKey(nil, k, from), record.AppendSerialKey(nil, k, to-1), nil)
+			_ = b.Delete(record.AppendSerialKey(nil, k, to-1), nil) // no range reaches to the next
+		})
+	})
+}
+
+func givesBack(t *testing.T, drop func(b *pebble.Batch, k record.Kind, from, to queue.Serial)) {
 	const (
 		rounds, each, keep = 300, 20, 5
 		size               = 1000
@@ -25,24 +41,23 @@ func TestRetentionGivesSpaceBack(t *testing.T) {
 	defer end(t, db)
 	r := rand.New(rand.NewSource(1)) // what cannot be made smaller
 	value := make([]byte, size)
-	for round := range rounds {
+	for round := range queue.Serial(rounds) {
 		b := db.NewBatch()
-		for n := queue.Serial(round*each + 1); n <= queue.Serial((round+1)*each); n++ {
+		for n := round*each + 1; n <= (round+1)*each; n++ {
 			_, _ = r.Read(value)
 			_ = b.Set(record.AppendSerialKey(nil, record.KindSpec, n), value, nil)
 			_ = b.Set(record.AppendSerialKey(nil, record.KindTerminal, n), value[:size/10], nil)
 			_ = b.Set(record.AppendEventsKey(nil, int64(n)), value[:size/10], nil)
 			_ = b.Set(record.AppendSerialKey(nil, record.KindLive, n), value[:size/10], nil)
 			_ = b.Delete(record.AppendSerialKey(nil, record.KindLive, n-each), nil)
-			if n <= keep*each {
-				continue
-			}
-			old := n - keep*each
-			s.pruned(old)
+		}
+		if round >= keep {
+			from, to := (round-keep)*each+1, (round-keep+1)*each+1
+			s.pruned(to - 1)
 			for _, k := range []record.Kind{record.KindSpec, record.KindTerminal, record.KindDeferred} {
-				_ = b.Delete(record.AppendSerialKey(nil, k, old), nil)
+				drop(b, k, from, to)
 			}
-			_ = b.DeleteRange(record.AppendKind(nil, record.KindEvents), record.AppendEventsKey(nil, int64(old)+1), nil)
+			_ = b.DeleteRange(record.AppendKind(nil, record.KindEvents), record.AppendEventsKey(nil, int64(to)), nil)
 		}
 		tidied(t, db, s, b)
 		const most = (keep + gathered + 2) * each * size * 5 / 4 // a table is more than its values
@@ -145,6 +160,8 @@ func TestGather(t *testing.T) {
 	overlaps.TableStats.NumDeletions = 1
 	gives := spec(1, 5010, 1000, 20*tableBytes)
 	gives.TableStats.NumDeletions = 1
+	ranges := spec(1, 5010, 1000, 0)
+	ranges.TableStats.NumDeletions, ranges.TableStats.RangeDeletionsBytesEstimate = 1, 20*tableBytes
 	var above []pebble.SSTableInfo
 	for range gathered {
 		above = append(above, fresh(6000, 1, fewBytes)...)
@@ -163,6 +180,7 @@ func TestGather(t *testing.T) {
 		{"not across what lies between", append(row(1000, gathered/2), row(1700, gathered/2)...), 0, 0},
 		{"much is read where much is given back",
 			append(row(1000, gathered-1), gives), 1, 5010},
+		{"by ranges too", append(row(1000, gathered-1), ranges), 1, 5010},
 		{"records alone wait", fresh(6000, heaped-1, fewBytes), 0, 0},
 		{"until there are many", fresh(6000, heaped, fewBytes), 6000, 6000 + 50*heaped - 10},
 		{"unless they lie above each other", above, 6000, 6040},
