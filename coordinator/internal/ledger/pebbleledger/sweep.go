@@ -41,7 +41,10 @@ func sweep(ctx context.Context, db database) (bool, error) {
 		k := spanOf(levels[0][i].Smallest.UserKey)
 		top[k] = append(top[k], levels[0][i])
 	}
-	most := complete(top[record.KindIndex])
+	most, err := ripe(levels)
+	if err != nil {
+		return false, err
+	}
 	delete(top, record.KindIndex)
 	for _, k := range spans {
 		if g, ok := gather(levels, top[k[0]]); ok && g.deep > most.deep {
@@ -80,18 +83,6 @@ func gather(levels [][]pebble.SSTableInfo, top []pebble.SSTableInfo) (g group, o
 		}
 	}
 	return g, false
-}
-
-// complete gives that generation of the index which has gathered highest, if it is time to merge it: there is
-// one newer, so that all its ids have come. Most are merged this once, and then when many were deleted.
-func complete(top []pebble.SSTableInfo) (most group) {
-	groups := overlapping(top)
-	for _, g := range groups[:max(0, len(groups)-1)] {
-		if g.deep >= gathered && g.deep > most.deep {
-			most = g
-		}
-	}
-	return most
 }
 
 func groupOf(t *pebble.SSTableInfo) group {
