@@ -64,7 +64,7 @@ func (j *janitor) round(ctx context.Context) (wait time.Duration, err error) {
 		}
 		j.again = start + micros(longest)
 	}
-	to, err := j.pages(ctx, start, before)
+	to, err := j.pages(ctx, before)
 	if err != nil {
 		return longest, err
 	}
@@ -87,8 +87,9 @@ func (j *janitor) retry(ctx context.Context, before queue.Instant) error {
 }
 
 // pages prunes page by page, and gives the time of the first event that stays; now if there is none.
-func (j *janitor) pages(ctx context.Context, start, before queue.Instant) (to queue.Instant, err error) {
-	from := start
+func (j *janitor) pages(ctx context.Context, before queue.Instant) (to queue.Instant, err error) {
+	_, newest := j.history.bounds()
+	forgotten := int64(0)
 	for {
 		began, _ := j.clock.read()
 		p, err := j.page(ctx, before, began)
@@ -98,19 +99,20 @@ func (j *janitor) pages(ctx context.Context, start, before queue.Instant) (to qu
 		if !p.more {
 			return p.to, nil
 		}
-		from = min(from, p.from)
+		forgotten += p.events
 		now, _ := j.clock.read()
-		if err := sleep(ctx, rest(p.to-from, now-start, now-began)); err != nil {
+		_, made := j.history.bounds()
+		if err := sleep(ctx, rest(forgotten, made-newest, now-began)); err != nil {
 			return 0, err
 		}
 	}
 }
 
-// rest is how long to wait after a page. As long as it forgets history twice as fast as it was made
-// it takes half the time, and leaves the other half to those who are waiting; else it falls behind and
-// takes all.
-func rest(covered, elapsed, took queue.Instant) time.Duration {
-	if covered < 2*elapsed {
+// rest is how long to wait after a page. As long as five events are forgotten for four that are made
+// half the time is enough, and the other half is for those who wait for an answer; else it takes all,
+// or the history would grow without end.
+func rest(forgotten, made int64, took queue.Instant) time.Duration {
+	if 4*forgotten < 5*made {
 		return 0
 	}
 	return time.Duration(took) * time.Microsecond
@@ -133,14 +135,15 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// span is the time of a page of events.
-type span struct {
-	from, to queue.Instant // of the first, and of the last or the first that stays; now if there is none
-	more     bool          // all were due: there may be another page
+// read is what a page of events was.
+type read struct {
+	events int64         // that were due
+	to     queue.Instant // of the first that is not; now if there is none
+	more   bool          // all were due: there may be another page
 }
 
 // page prunes by one page of events.
-func (j *janitor) page(ctx context.Context, before, now queue.Instant) (p span, err error) {
+func (j *janitor) page(ctx context.Context, before, now queue.Instant) (p read, err error) {
 	p.to = now
 	oldest, newest := j.history.bounds()
 	page, err := j.ledger.Events(ctx, max(oldest-1, j.at), retainEvents)
@@ -150,20 +153,20 @@ func (j *janitor) page(ctx context.Context, before, now queue.Instant) (p span, 
 	var due []queue.Serial
 	seen := make(map[queue.Serial]bool)
 	to := int64(0)
-	p.from = page.Events[0].Time
 	for i := range page.Events {
 		v := &page.Events[i]
-		p.to = v.Time
 		if p.more = v.Time < before && v.Sequence <= newest; !p.more {
+			p.to = v.Time
 			break
 		}
 		to = v.Sequence
+		p.events++
 		if endings[v.Kind] && !seen[v.Serial] {
 			seen[v.Serial] = true
 			due = append(due, v.Serial)
 		}
 	}
-	if to == 0 {
+	if p.events == 0 {
 		return p, nil
 	}
 	j.at = to

@@ -93,18 +93,7 @@ func TestRetentionCutShort(t *testing.T) {
 		broken := errors.New("broken disk")
 		mem := memledger.New()
 		r := start(t, mem, retaining, func(e *Engine) { e.ledger = &brokenAt{Ledger: mem, batch: 4, err: broken} })
-		var many []queue.Spec
-		var all []queue.Choice
-		for i := range tasks {
-			id := fmt.Sprint("task-", i)
-			many, all = append(many, spec(id)), append(all, queue.Choice{ID: id})
-		}
-		if _, err := r.Submit(t.Context(), many, nil); err != nil {
-			t.Fatal(err)
-		}
-		if n, err := r.Cancel(t.Context(), all, ""); n != tasks || err != nil {
-			t.Fatal(n, err)
-		}
+		r.ends("task", tasks)
 		// Batch 3 prunes the first of the tasks, 4 the rest and the events.
 		if err := <-r.ended; !errors.Is(err, broken) {
 			t.Fatalf("Run: %v", err)
@@ -122,6 +111,7 @@ func TestRetentionCutShort(t *testing.T) {
 type watched struct {
 	ledger.Ledger
 	each           time.Duration
+	during         func(page int64)
 	pages          atomic.Int64
 	events, states atomic.Int64
 	sound          atomic.Int64 // look-ups work, then they fail
@@ -129,6 +119,9 @@ type watched struct {
 }
 
 func (w *watched) Events(ctx context.Context, after int64, limit int) (ledger.EventPage, error) {
+	if w.during != nil {
+		w.during(w.pages.Load())
+	}
 	time.Sleep(w.each)
 	page, err := w.Ledger.Events(ctx, after, limit)
 	w.events.Add(int64(len(page.Events)))
@@ -144,31 +137,39 @@ func (w *watched) Get(ctx context.Context, keys ledger.Keys) (ledger.Found, erro
 	return w.Ledger.Get(ctx, keys)
 }
 
-// aged is a ledger in which thousands of tasks ended two hours ago, each thousand some time behind the other.
-func aged(t *testing.T, thousands int, between time.Duration, before ...func(*rig)) *memledger.Ledger {
+// aged is a ledger in which thousands of tasks ended two hours ago.
+func aged(t *testing.T, thousands int, before ...func(*rig)) *memledger.Ledger {
 	mem := memledger.New()
 	r := start(t, mem)
 	for _, f := range before {
 		f(r)
 	}
 	for i := range thousands {
-		var many []queue.Spec
-		var all []queue.Choice
-		for k := range 1000 {
-			many = append(many, spec(fmt.Sprint("task-", i, "-", k)))
-			all = append(all, queue.Choice{ID: many[k].ID})
-		}
-		if _, err := r.Submit(t.Context(), many, nil); err != nil {
-			t.Fatal(err)
-		}
-		if n, err := r.Cancel(t.Context(), all, ""); n != len(all) || err != nil {
-			t.Fatal(n, err)
-		}
-		time.Sleep(between)
+		r.ends(fmt.Sprint("task-", i), 1000)
 	}
 	time.Sleep(2 * time.Hour)
 	r.stop()
 	return mem
+}
+
+// ends submits tasks and cancels them.
+func (r *rig) ends(name string, tasks int) {
+	r.t.Helper()
+	var many []queue.Spec
+	var all []queue.Choice
+	for i := range tasks {
+		many = append(many, spec(fmt.Sprint(name, "-", i)))
+		all = append(all, queue.Choice{ID: many[i].ID})
+	}
+	if tasks == 0 {
+		return
+	}
+	if _, err := r.Submit(r.t.Context(), many, nil); err != nil {
+		r.t.Error(err)
+	}
+	if n, err := r.Cancel(r.t.Context(), all, ""); n != tasks || err != nil {
+		r.t.Error(n, err)
+	}
 }
 
 // pruned waits until so many tasks have gone, and gives the time that it took.
@@ -185,18 +186,25 @@ func (r *rig) pruned(tasks int64) time.Duration {
 	}
 }
 
-// What has long been due leaves half the time to others, unless it was made so fast that it would
-// not be forgotten as fast.
+// What is due leaves half the time to others, unless they make more than is forgotten.
 func TestRetentionHasAPace(t *testing.T) {
 	const each = 10 * time.Millisecond
-	for name, test := range map[string]struct{ between, want time.Duration }{
-		"made slowly": {3 * time.Minute, 3*each + 2*each}, // 3 pages, 2 rests
-		"made fast":   {0, 3 * each},
+	for name, test := range map[string]struct {
+		made int // tasks that others submit and cancel while a page is read
+		want time.Duration
+	}{
+		"nobody waits": {0, 3*each + 2*each}, // 3 pages, 2 rests
+		"some wait":    {600, 3*each + 2*each},
+		"many wait":    {2500, 3 * each},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				mem := aged(t, 6, test.between)
-				r := start(t, mem, retaining, func(e *Engine) { e.ledger = &watched{Ledger: e.ledger, each: each} })
+				mem := aged(t, 6)
+				w := &watched{Ledger: mem, each: each}
+				r := start(t, mem, retaining, func(e *Engine) {
+					others := &rig{Engine: e, t: t}
+					e.ledger, w.during = w, func(page int64) { others.ends(fmt.Sprint("other-", page), test.made) }
+				})
 				if got := r.pruned(6000).Round(each); got != test.want {
 					t.Errorf("all was forgotten after %v, want %v", got, test.want)
 				}
@@ -210,7 +218,7 @@ func TestRetentionHasAPace(t *testing.T) {
 func TestRetentionReadsAhead(t *testing.T) {
 	const tasks, write, read = 6000, 100 * time.Millisecond, 50 * time.Millisecond
 	synctest.Test(t, func(t *testing.T) {
-		mem := aged(t, tasks/1000, 0)
+		mem := aged(t, tasks/1000)
 		w := &watched{each: read}
 		r := start(t, mem, retaining, func(e *Engine) {
 			w.Ledger, e.ledger = e.ledger, w
@@ -292,7 +300,7 @@ func TestRetentionGoesOnAfterAFault(t *testing.T) {
 	for _, sound := range []int64{1, 3} { // within the first page, and at the second
 		t.Run(fmt.Sprint(sound, " look-ups"), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := &watched{Ledger: aged(t, 6, 0, parent), fault: errors.New("broken disk")}
+				w := &watched{Ledger: aged(t, 6, parent), fault: errors.New("broken disk")}
 				w.sound.Store(sound)
 				r := start(t, w.Ledger.(*memledger.Ledger), retaining, func(e *Engine) {
 					e.ledger = w
