@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,9 +19,8 @@ import (
 	"github.com/stint-dev/stint/coordinator/internal/ledger/pebbleledger"
 )
 
-// places is how many random places are damaged, one at a time; longPlaces in the long size. A ledger that
-// failed keeps its files open until its process ends, which leaves room for no more of them.
-const places, longPlaces = 200, 800
+// places is how many random places are damaged, one at a time.
+const places = 200
 
 // image is a ledger as a crash left it: tables, a manifest, a log with batches that stand nowhere
 // else.
@@ -133,20 +133,34 @@ func (x *image) write(t *testing.T, dir string, d damage) {
 // D6, D4: whatever rots, the state is the same, or a prefix if it was the end of the newest log,
 // or the ledger is refused and nothing of it deleted; and Verify finds what changes the state.
 func TestDamageNeverPassesUnseen(t *testing.T) {
-	rng := rand.New(rand.NewPCG(seed(t), 10))
+	s := seed(t)
+	if soak {
+		apart(t, s)
+		return
+	}
+	rng := rand.New(rand.NewPCG(s, 10))
 	x := newImage(t, rng)
 	seen := map[string]int{}
-	n := places
-	if soak {
-		n = longPlaces
-	}
-	for i := range n {
+	for i := range places {
 		d := x.random(rng)
 		seen[x.judge(t, filepath.Join(t.TempDir(), fmt.Sprint(i)), d)]++
 	}
 	t.Logf("outcomes: %v", seen)
 	if seen["refused"] == 0 || seen["prefix"] == 0 || seen["same"] == 0 {
 		t.Errorf("outcomes %v: the places are not random enough", seen)
+	}
+}
+
+// apart is the long size: the short one over and over, with a seed and in a process of its own each, since
+// a ledger that failed keeps its files open until its process ends.
+func apart(t *testing.T, s uint64) {
+	for part := range times(1) {
+		c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+		c.Env = append(os.Environ(), "STINT_SOAK=", fmt.Sprint("SEED=", s+uint64(part)))
+		out, err := c.CombinedOutput()
+		if err != nil {
+			t.Errorf("SEED=%d: %v\n%s", s+uint64(part), err, out)
+		}
 	}
 }
 

@@ -49,6 +49,7 @@ func TestRipe(t *testing.T) {
 		{"nearly all deleted", tables{ids(3, "c", "d", 0, 63), newer}, tables{ids(3, "b", "y", 64, 0)}, 3, "b", "y"},
 		{"most deleted", tables{ids(3, "c", "d", 0, 62), newer}, tables{ids(3, "b", "y", 64, 0)}, 0, "", ""},
 		{"the newest all deleted", tables{ids(9, "b", "y", 0, 100)}, tables{ids(9, "b", "y", 100, 0)}, 9, "b", "y"},
+		{"all deleted before any merge", tables{ids(9, "b", "y", 100, 0), ids(9, "b", "y", 0, 100)}, nil, 9, "b", "y"},
 		{"deleted by what lies low", tables{newer}, tables{ids(3, "b", "y", 0, 100)}, 0, "", ""},
 		{"a merge was cut short", tables{newer}, tables{ids(2, "b", "y", 50, 0)}, 2, "b", "y"},
 		{"not counted yet", tables{ids(3, "c", "d", 0, 100), newer}, tables{ids(3, "b", "y", 0, 0), ids(3, "b", "y", 50, 0)}, 0, "", ""},
