@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -13,6 +14,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/stint-dev/stint/coordinator/internal/ledger"
 	"github.com/stint-dev/stint/coordinator/internal/ledger/ledgertest"
@@ -33,11 +37,11 @@ type image struct {
 
 func newImage(t *testing.T, rng *rand.Rand) *image {
 	t.Helper()
-	dir := t.TempDir()
+	disk := vfs.NewCrashableMem()
 	m := ledgertest.NewMaker(rng.Uint64())
 	x := &image{files: map[string][]byte{}, prefixes: []*ledgertest.Model{m.Model.Clone()}}
 	for life := range 4 {
-		l := pebbleledger.New(pebbleledger.Options{Dir: dir, Logger: quiet})
+		l := open(disk)
 		if _, err := l.Lead(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +53,7 @@ func newImage(t *testing.T, rng *rand.Rand) *image {
 			x.prefixes = append(x.prefixes, m.Model.Clone())
 		}
 		if life == 3 {
-			x.read(t, dir)
+			x.read(t, disk.CrashClone(vfs.CrashCloneCfg{}))
 		}
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
@@ -58,26 +62,61 @@ func newImage(t *testing.T, rng *rand.Rand) *image {
 	return x
 }
 
-func (x *image) read(t *testing.T, dir string) {
+func (x *image) read(t *testing.T, disk *vfs.MemFS) {
 	t.Helper()
-	list, err := os.ReadDir(dir)
+	list, err := disk.List(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range list {
-		data, err := os.ReadFile(filepath.Join(dir, f.Name()))
+	slices.Sort(list)
+	for _, name := range list {
+		f, err := disk.Open(disk.PathJoin(folder, name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		x.files[f.Name()] = data
-		if len(data) > 0 {
-			x.names = append(x.names, f.Name())
+		data, err := io.ReadAll(f)
+		if err := errors.Join(err, f.Close()); err != nil {
+			t.Fatal(err)
 		}
-		if strings.HasSuffix(f.Name(), ".log") {
-			x.log = max(x.log, f.Name())
+		x.files[name] = data
+		if strings.HasSuffix(name, ".log") {
+			x.log = max(x.log, name)
+		}
+	}
+	inUse := tables(t, disk)
+	for _, name := range list {
+		if len(x.files[name]) > 0 && (!strings.HasSuffix(name, ".sst") || inUse[name]) {
+			x.names = append(x.names, name)
 		}
 	}
 }
+
+// tables are the files that hold the state. There may be others: of a compaction that the crash cut off, or
+// whose inputs were not deleted yet. Nobody reads those.
+func tables(t *testing.T, disk vfs.FS) map[string]bool {
+	t.Helper()
+	db, err := pebble.Open(folder, &pebble.Options{FS: disk, ReadOnly: true, FormatMajorVersion: pebble.FormatNewest, Logger: silent{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	levels, err := db.SSTables()
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	inUse := map[string]bool{}
+	for _, level := range levels {
+		for _, f := range level {
+			inUse[fmt.Sprintf("%06d.sst", f.BackingSSTNum)] = true
+		}
+	}
+	return inUse
+}
+
+type silent struct{}
+
+func (silent) Infof(string, ...any)  {}
+func (silent) Errorf(string, ...any) {}
+func (silent) Fatalf(string, ...any) { panic("fatal") }
 
 // damage is one flipped bit, or a file cut off.
 type damage struct {
