@@ -40,7 +40,8 @@ type absent struct {
 
 const (
 	// walkKeys are read at a time, and then nothing for restShare times as long, so that
-	// the walk takes a fifth of a core at most.
+	// the walk takes a fifth of a core at most. The first does not rest: as long as it lasts, each submit
+	// costs more than the walk saves others by resting.
 	walkKeys  = 4096
 	restShare = 4
 	// refillAt is how many ids are noted before it matters how many of them have been pruned: some
@@ -139,6 +140,10 @@ func (a *absent) refill(db *pebble.DB, unwritten []indexed) {
 
 // fill begins the walk over what the database holds already.
 func (a *absent) fill(db *pebble.DB) {
+	share := time.Duration(restShare)
+	if a.asked.Load() == nil {
+		share = 0
+	}
 	a.walk.Go(func() {
 		from := record.AppendKind(nil, record.KindIndex)
 		for from != nil {
@@ -152,7 +157,7 @@ func (a *absent) fill(db *pebble.DB) {
 				return
 			}
 			from = next
-			rest(a.ctx, restShare*time.Since(began), from != nil)
+			rest(a.ctx, share*time.Since(began), from != nil)
 		}
 		a.filled(a.filling)
 	})
