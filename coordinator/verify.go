@@ -50,12 +50,12 @@ func (v *verifying) run(ctx context.Context, c *console) error {
 }
 
 // told writes the progress now and then, and at the end.
-func told(w io.Writer) func(done, total int64) {
+func told(w io.Writer) pebbleledger.Progress {
 	last := time.Now()
-	return func(done, total int64) {
+	return func(what string, done, total int64) {
 		if now := time.Now(); done == total || now.Sub(last) >= progressEvery {
 			last = now
-			_, _ = fmt.Fprintf(w, "verified %d of %d bytes\n", done, total) // progress is no result
+			_, _ = fmt.Fprintf(w, "verified %d of %d %s\n", done, total, what) // progress is no result
 		}
 	}
 }

@@ -1,8 +1,10 @@
 package keyed
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"hash/maphash"
 
 	"github.com/stint-dev/stint/coordinator/internal/ledger"
 	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
@@ -17,26 +19,115 @@ func (c *checker) indexedTo(key, value []byte) (err error) {
 	return err
 }
 
+// specIDs are the ids of the specs of one generation, hashed, which is all that an index is held against.
+type specIDs struct {
+	seed     maphash.Seed
+	begun    bool
+	in       record.Generation
+	hash     []uint64 // by the place of a serial in its generation; 0: no spec
+	met      []bool   // an entry leads to it
+	from, to int      // all are in between
+}
+
+func newSpecIDs() *specIDs {
+	return &specIDs{seed: maphash.MakeSeed(), hash: make([]uint64, record.GenerationSize), met: make([]bool, record.GenerationSize)}
+}
+
+// of tells whether a serial is of the generation.
+func (x *specIDs) of(s queue.Serial) bool { return x.begun && x.in == record.GenerationOf(s) }
+
+// begin forgets all, for the generation of a serial.
+func (x *specIDs) begin(s queue.Serial) {
+	clear(x.hash[x.from:x.to])
+	clear(x.met[x.from:x.to])
+	x.begun, x.in, x.from, x.to = true, record.GenerationOf(s), place(s), place(s)
+}
+
+func place(s queue.Serial) int { return int(s % record.GenerationSize) }
+
+// add takes a spec. They come in the order of their serials.
+func (x *specIDs) add(s queue.Serial, id string) {
+	x.hash[place(s)] = maphash.String(x.seed, id) | 1
+	x.to = place(s) + 1
+}
+
+// entry is a walk over the index.
+type entry struct {
+	it Iterator
+	ok bool // it stands on one
+}
+
+// entries begins a walk over the index.
+func (c *checker) entries() (*entry, error) {
+	it, err := c.iter(record.KindIndex)
+	if err != nil {
+		return nil, err
+	}
+	return &entry{it, it.First()}, nil
+}
+
+// generation holds the index up to the generation that is complete against it, and the other way round.
+func (c *checker) generation(x *entry) {
+	if !c.gen.begun {
+		return
+	}
+	end := record.AppendGenerationEnd(nil, c.gen.in)
+	for ; x.ok && bytes.Compare(x.it.Key(), end) < 0; x.ok = x.it.Next() {
+		c.index(x.it)
+	}
+	if x.it.Error() != nil {
+		return // rest tells; nothing can be said of what was not read
+	}
+	for i := c.gen.from; i < c.gen.to; i++ {
+		if c.gen.hash[i] == 0 || c.gen.met[i] {
+			continue
+		}
+		if err := c.unmet(queue.Serial(c.gen.in)*record.GenerationSize + queue.Serial(i)); err != nil {
+			c.fault(err)
+		}
+	}
+}
+
+// rest reads the index behind the last spec.
+func (c *checker) rest(x *entry) {
+	for ; x.ok; x.ok = x.it.Next() {
+		c.index(x.it)
+	}
+	if err := x.it.Error(); err != nil {
+		c.fault(err)
+	}
+}
+
 // index holds an entry against the spec that it leads to. It may lead to none.
-func (c *checker) index(key, value []byte) error {
-	s, err := record.DecodeIndex(key, value)
+func (c *checker) index(it Iterator) {
+	value, err := it.ValueAndErr()
 	if err != nil {
-		return err
+		c.fault(err)
+		return
 	}
-	_, id, err := record.IndexOf(key)
+	s, err := record.DecodeIndex(it.Key(), value)
 	if err != nil {
-		return err
+		c.fault(err)
+		return
 	}
-	var spec queue.Spec
-	switch ok, err := c.reader.spec(s, false, &spec); {
-	case err != nil:
-		return err
-	case s >= c.Head.NextSerial:
-		return wrong("the index has serial %d for task %q, but the next is %d", s, id, c.Head.NextSerial)
-	case ok && spec.ID != string(id):
-		return misled(string(id), &spec)
+	_, id, err := record.IndexOf(it.Key())
+	if err != nil {
+		c.fault(err)
+		return
 	}
-	return nil
+	if s >= c.Head.NextSerial {
+		c.fault(wrong("the index has serial %d for task %q, but the next is %d", s, id, c.Head.NextSerial))
+	}
+	if !c.gen.of(s) {
+		return
+	}
+	switch h := c.gen.hash[place(s)]; h {
+	case 0:
+	case maphash.Bytes(c.gen.seed, id) | 1:
+		c.gen.met[place(s)] = true
+	default:
+		c.fault(wrong("the index has serial %d for task %q, which is that of another task", s, id))
+	}
 }
 
 // twice looks for ids whose entries of several generations lead to specs.
@@ -70,7 +161,7 @@ func (c *checker) one(id string, serials []queue.Serial) error {
 	}
 	first := queue.Serial(0)
 	for _, s := range serials {
-		switch ok, err := c.reader.spec(s, false, new(queue.Spec)); {
+		switch ok, err := c.spec(s, false, new(queue.Spec)); {
 		case err != nil:
 			return err
 		case ok && first != 0:
@@ -82,23 +173,24 @@ func (c *checker) one(id string, serials []queue.Serial) error {
 	return nil
 }
 
-// found holds the index against a spec that it must lead to, or may not have yet.
-func (c *checker) found(spec *queue.Spec) error {
-	s, ok, err := c.serialIn(record.GenerationOf(spec.Serial), spec.ID)
-	switch {
-	case err != nil || ok && s == spec.Serial:
-		return err
-	case spec.Serial < c.indexed:
-		return wrong("task %q, serial %d, is not in the index", spec.ID, spec.Serial)
-	}
-	if s, ok, err = c.v.Serial(spec.ID); err != nil || !ok {
+// unmet judges a spec to which no entry of its generation leads: the index may not have it yet.
+func (c *checker) unmet(at queue.Serial) error {
+	var spec queue.Spec
+	if ok, err := c.spec(at, false, &spec); err != nil || !ok {
 		return err
 	}
-	switch other, err := c.reader.spec(s, false, new(queue.Spec)); {
+	if at < c.indexed {
+		return wrong("task %q, serial %d, is not in the index", spec.ID, at)
+	}
+	s, ok, err := c.v.Serial(spec.ID)
+	if err != nil || !ok {
+		return err
+	}
+	switch other, err := c.spec(s, false, new(queue.Spec)); {
 	case err != nil:
 		return err
 	case other:
-		return wrong("task %q has two specs, serials %d and %d", spec.ID, s, spec.Serial)
+		return wrong("task %q has two specs, serials %d and %d", spec.ID, s, at)
 	}
 	return nil
 }

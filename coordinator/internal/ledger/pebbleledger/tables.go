@@ -42,7 +42,7 @@ func (t *tables) all(db *pebble.DB) error {
 			}
 		}
 	}
-	t.tell(0, total)
+	t.progress(0, total)
 	for _, path := range paths {
 		if err := t.ctx.Err(); err != nil {
 			return err
@@ -53,15 +53,9 @@ func (t *tables) all(db *pebble.DB) error {
 		}
 		t.r.Tables++
 		t.r.Bytes += size
-		t.tell(t.r.Bytes, total)
+		t.progress(t.r.Bytes, total)
 	}
 	return nil
-}
-
-func (t *tables) tell(done, total int64) {
-	if t.progress != nil {
-		t.progress(done, total)
-	}
 }
 
 // one reads every block of a table, and every record, whether newer ones hide it or not.

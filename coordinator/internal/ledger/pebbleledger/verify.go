@@ -37,16 +37,28 @@ func (r *Report) fault(err error) {
 	}
 }
 
+// Progress is told how much of what is done, and how much there is in all.
+type Progress func(what string, done, total int64)
+
+// of gives what tells the progress of one thing.
+func (p Progress) of(what string) func(done, total int64) {
+	return func(done, total int64) {
+		if p != nil {
+			p(what, done, total)
+		}
+	}
+}
+
 // Verify reads all of the ledger in a folder: each block of each table and of the logs, with
 // its checksum, and each record, which it decodes and holds against the others. It changes
-// nothing. progress, if not nil, is told bytes of tables done and in all, and is called at
-// least once. ErrLocked: a coordinator runs on it. ErrCorrupt, ErrFormat: faults were found;
+// nothing. progress, if not nil, is told what is done and how much there is in all: first bytes of tables,
+// then tasks. ErrLocked: a coordinator runs on it. ErrCorrupt, ErrFormat: faults were found;
 // the report has them, and as much of the rest as could be read.
-func Verify(ctx context.Context, dir string, log *slog.Logger, progress func(done, total int64)) (Report, error) {
+func Verify(ctx context.Context, dir string, log *slog.Logger, progress Progress) (Report, error) {
 	return verify(ctx, Options{Dir: dir, Logger: log}, progress)
 }
 
-func verify(ctx context.Context, o Options, progress func(done, total int64)) (r Report, err error) {
+func verify(ctx context.Context, o Options, progress Progress) (r Report, err error) {
 	l := New(o)
 	at, dir, err := l.o.place()
 	if err != nil {
@@ -81,11 +93,11 @@ func verify(ctx context.Context, o Options, progress func(done, total int64)) (r
 		return r, fmt.Errorf("pebbleledger: open folder %q: %w", dir, explain(err))
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	t := tables{ctx: ctx, at: at, dir: dir, o: p, r: &r, progress: progress}
+	t := tables{ctx: ctx, at: at, dir: dir, o: p, r: &r, progress: progress.of("bytes")}
 	if err := t.all(db); err != nil {
 		return r, err
 	}
-	if err := r.records(ctx, db); err != nil {
+	if err := r.records(ctx, db, progress.of("tasks")); err != nil {
 		return r, err
 	}
 	if r.Faulty > 0 {
@@ -116,7 +128,7 @@ func (r *Report) unconverted(db *pebble.DB, v view) bool {
 }
 
 // records checks the ledger as its readers see it.
-func (r *Report) records(ctx context.Context, db *pebble.DB) error {
+func (r *Report) records(ctx context.Context, db *pebble.DB, progress func(done, total int64)) error {
 	s := db.NewSnapshot()
 	defer func() { _ = s.Close() }() // of a read-only database
 	v := view{r: s}
@@ -141,7 +153,7 @@ func (r *Report) records(ctx context.Context, db *pebble.DB) error {
 		return nil
 	}
 	var err error
-	r.Census, err = keyed.Check(ctx, v, r.fault, func() {})
+	r.Census, err = keyed.Check(ctx, v, r.fault, progress)
 	r.Head = r.Census.Head.Batch
 	return err
 }

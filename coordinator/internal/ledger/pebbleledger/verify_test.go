@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,8 +48,10 @@ func verify(t *testing.T, path string) (pebbleledger.Report, error) {
 func TestVerifyOfASoundLedger(t *testing.T) {
 	path, m := aged(t)
 	before := listing(t, path)
-	var calls, last, total int64
-	r, err := pebbleledger.Verify(t.Context(), path, quiet, func(d, n int64) { calls, last, total = calls+1, d, n })
+	calls, last, total := map[string]int64{}, map[string]int64{}, map[string]int64{}
+	r, err := pebbleledger.Verify(t.Context(), path, quiet, func(what string, d, n int64) {
+		calls[what], last[what], total[what] = calls[what]+1, d, n
+	})
 	if err != nil || r.Faulty != 0 {
 		t.Fatalf("faults %v, error %v", r.Faults, err)
 	}
@@ -55,8 +59,9 @@ func TestVerifyOfASoundLedger(t *testing.T) {
 		int(r.Census.Attempts) != len(m.Model.Attempts) || int(r.Census.Spends) != len(m.Model.Spends) || r.Head != m.Model.Head.Batch || len(r.ID) != 26 {
 		t.Errorf("report %+v, the model's head is %+v", r, m.Model.Head)
 	}
-	if r.Tables == 0 || r.Records == 0 || calls != int64(r.Tables)+1 || last != total || total != r.Bytes {
-		t.Errorf("%d tables with %d records, progress told %d times up to %d of %d", r.Tables, r.Records, calls, last, total)
+	if r.Tables == 0 || r.Records == 0 || calls["bytes"] != int64(r.Tables)+1 || !maps.Equal(last, total) ||
+		total["bytes"] != r.Bytes || total["tasks"] != r.Census.Specs || len(total) != 2 {
+		t.Errorf("%d tables with %d records, progress told %v times up to %v of %v", r.Tables, r.Records, calls, last, total)
 	}
 	if after := listing(t, path); after != before {
 		t.Errorf("the folder has changed from\n%s to\n%s", before, after)
@@ -109,6 +114,39 @@ func TestDamageIsFound(t *testing.T) {
 		}
 		if listing(t, path) != before {
 			t.Fatalf("byte %d: the folder has changed", at)
+		}
+	}
+}
+
+// TestWhatCannotBeReadIsNotJudged shows that a table that cannot be read is told as such, and not taken for records
+// that were never there.
+func TestWhatCannotBeReadIsNotJudged(t *testing.T) {
+	path, _ := aged(t)
+	tables, err := filepath.Glob(filepath.Join(path, "*.sst"))
+	if err != nil || len(tables) == 0 {
+		t.Fatalf("%d tables, error %v", len(tables), err)
+	}
+	for _, table := range tables {
+		good, err := os.ReadFile(table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bad := slices.Clone(good)
+		bad[10] ^= 0x10
+		if err := os.WriteFile(table, bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r, err := verify(t, path)
+		if !errors.Is(err, ledger.ErrCorrupt) || !strings.Contains(err.Error(), filepath.Base(table)) {
+			t.Errorf("%s: %d faults, error %v, want ErrCorrupt with the file", table, r.Faulty, err)
+		}
+		for _, f := range r.Faults {
+			if strings.Contains(f.Error(), " counts ") || strings.Contains(f.Error(), "not in the index") {
+				t.Errorf("%s cannot be read, and verify says: %v", table, f)
+			}
+		}
+		if err := os.WriteFile(table, good, 0o600); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
@@ -221,11 +259,44 @@ func TestDisagreementsAreFound(t *testing.T) {
 			h.NextSerial = 2
 			return b.Set(record.AppendKind(nil, record.KindHead), record.AppendHead(nil, &h), nil)
 		}, "the next is 2"},
+		"a task from the future": {func(b *pebble.Batch, m *ledgertest.Model) error {
+			h := m.Head
+			h.NextSerial = 2
+			return b.Set(record.AppendKind(nil, record.KindHead), record.AppendHead(nil, &h), nil)
+		}, `" has serial `},
 		"a gap in the events": {func(b *pebble.Batch, m *ledgertest.Model) error {
 			h := m.Head
 			h.Newest++
 			return b.Set(record.AppendKind(nil, record.KindHead), record.AppendHead(nil, &h), nil)
 		}, "events end at"},
+		"an attempt of no task": {func(b *pebble.Batch, m *ledgertest.Model) error {
+			return setAttempt(b, m.Head.NextSerial)
+		}, "which is not there"},
+		"an attempt that its task knows nothing of": {func(b *pebble.Batch, m *ledgertest.Model) error {
+			l := m.Live[anyLive(m)]
+			l.Status.Spilled = false
+			return errors.Join(setLive(b, &l), setAttempt(b, l.Serial))
+		}, "none stored"},
+		"an attempt of serial 0": {func(b *pebble.Batch, _ *ledgertest.Model) error { return setAttempt(b, 0) }, "serial 0"},
+		"a deferral of what has not ended": {func(b *pebble.Batch, m *ledgertest.Model) error {
+			return b.Set(record.AppendSerialKey(nil, record.KindDeferred, anyLive(m)), record.AppendDeferred(nil), nil)
+		}, "deferred but not terminal"},
+		"a record of another task": {func(b *pebble.Batch, m *ledgertest.Model) error {
+			l := m.Live[anyLive(m)]
+			l.ID = "stranger"
+			return setLive(b, &l)
+		}, "its spec says"},
+		"a record of another queue": {func(b *pebble.Batch, m *ledgertest.Model) error {
+			l := m.Live[anyLive(m)]
+			l.Queue = "elsewhere"
+			return setLive(b, &l)
+		}, "its spec says"},
+		"tasks of no queue": {func(b *pebble.Batch, m *ledgertest.Model) error {
+			return b.Delete(record.AppendQueueKey(nil, m.Live[anyLive(m)].Queue), nil)
+		}, "has tasks but no record"},
+		"a key that is cut off": {func(b *pebble.Batch, _ *ledgertest.Model) error {
+			return b.Set(record.AppendKind(nil, record.KindTerminal), nil, nil)
+		}, "9 bytes"},
 		"an unknown key": {func(b *pebble.Batch, _ *ledgertest.Model) error {
 			return b.Set([]byte("zzz"), []byte{1}, nil)
 		}, "no known kind"},
@@ -255,6 +326,77 @@ func TestDisagreementsAreFound(t *testing.T) {
 // keyOf is the key of the index under which an id has a serial.
 func keyOf(id string, s queue.Serial) []byte {
 	return record.AppendIndexKey(nil, record.GenerationOf(s), id)
+}
+
+func setLive(b *pebble.Batch, l *queue.Live) error {
+	return b.Set(record.AppendSerialKey(nil, record.KindLive, l.Serial), record.AppendLive(nil, l), nil)
+}
+
+func setAttempt(b *pebble.Batch, s queue.Serial) error {
+	a := queue.Attempt{Number: 1, Agent: "a"}
+	return b.Set(record.AppendAttemptKey(nil, s, a.Number), record.AppendAttempt(nil, &a), nil)
+}
+
+// TestVerifyOfGenerations shows that the index of ids is held against the specs of its own generation, and that an
+// entry of a pruned task is no fault.
+func TestVerifyOfGenerations(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(b *pebble.Batch, g queue.Serial) error
+		want  string // the only fault
+	}{
+		"sound": {func(*pebble.Batch, queue.Serial) error { return nil }, ""},
+		"entries of pruned tasks": {func(b *pebble.Batch, g queue.Serial) error {
+			return errors.Join(setEntry(b, "gone", g+1<<20+17), setEntry(b, "gone", g+3<<20+7), setEntry(b, "gone", g+4<<20+7))
+		}, ""},
+		"an entry is missing": {func(b *pebble.Batch, g queue.Serial) error {
+			return b.Delete(keyOf("late1000009", g+1<<20+9), nil)
+		}, `task "late1000009", serial 18874377, is not in the index`},
+		"an entry leads astray": {func(b *pebble.Batch, g queue.Serial) error {
+			return setEntry(b, "stray", g+2<<20+9)
+		}, `the index has serial 19922953 for task "stray"`},
+		"an entry is ahead": {func(b *pebble.Batch, g queue.Serial) error {
+			return setEntry(b, "ahead", g+5<<20)
+		}, `the index has serial 23068672 for task "ahead"`},
+	} {
+		path, m := aged(t)
+		const first = 17 << 20 // is above all that there is
+		raw(t, path, func(b *pebble.Batch) error { return errors.Join(later(b, m.Model, first), c.spoil(b, first)) })
+		r, err := verify(t, path)
+		if c.want == "" && (err != nil || int(r.Census.Specs) != len(m.Model.Specs)+45) {
+			t.Errorf("%s: %d specs, error %v", name, r.Census.Specs, err)
+		}
+		if c.want != "" && (r.Faulty != 1 || !strings.Contains(r.Faults[0].Error(), c.want)) {
+			t.Errorf("%s: %d faults %.1000v, want one with %q", name, r.Faulty, r.Faults, c.want)
+		}
+	}
+}
+
+// later writes tasks into three generations, from a serial on: 20, 15 and 10.
+func later(b *pebble.Batch, m *ledgertest.Model, from queue.Serial) error {
+	l := m.Live[anyLive(m)]
+	q, h, spec := m.Queues[l.Queue], m.Head, m.Specs[l.Serial]
+	l.Status.Spilled = false
+	for g := range queue.Serial(3) {
+		for i := range 20 - 5*g {
+			l.Serial, l.ID = from+g<<20+i, fmt.Sprintf("late%d%06d", g, i)
+			spec.ID = l.ID
+			q.Counts.Submitted++
+			q.Counts.States[l.Status.State]++
+			if err := errors.Join(setLive(b, &l), setEntry(b, l.ID, l.Serial),
+				b.Set(record.AppendSerialKey(nil, record.KindSpec, l.Serial), record.AppendSpec(nil, &spec), nil)); err != nil {
+				return err
+			}
+		}
+	}
+	h.NextSerial = from + 5<<20
+	return errors.Join(
+		b.Set(record.AppendQueueKey(nil, q.Name), record.AppendQueue(nil, &q), nil),
+		b.Set(record.AppendKind(nil, record.KindIndexed), record.AppendIndexed(nil, h.NextSerial), nil),
+		b.Set(record.AppendKind(nil, record.KindHead), record.AppendHead(nil, &h), nil))
+}
+
+func setEntry(b *pebble.Batch, id string, s queue.Serial) error {
+	return b.Set(keyOf(id, s), record.AppendIndex(nil, s), nil)
 }
 
 func anyLive(m *ledgertest.Model) (s queue.Serial) {

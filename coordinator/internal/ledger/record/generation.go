@@ -13,6 +13,9 @@ type Generation uint32
 // generationBits of a serial are within its generation. Part of the format.
 const generationBits = 20
 
+// GenerationSize is how many serials a generation has.
+const GenerationSize = 1 << generationBits
+
 // GenerationOf is the generation of a serial.
 func GenerationOf(s queue.Serial) Generation { return Generation(s >> generationBits) }
 
