@@ -81,6 +81,8 @@ const (
 	// deferredEvery: among so many rounds one tries those again that something live depended on. With
 	// nothing due it is the only one.
 	deferredEvery = 60
+	// retryShare: after such a try there is none for so many times as long as it took.
+	retryShare = 9
 
 	// freeCheckEvery is how long a reading of the free disk space is believed.
 	freeCheckEvery = time.Second

@@ -36,10 +36,11 @@ func (e *Engine) retain(ctx context.Context) {
 type janitor struct {
 	*Engine
 	deferred []queue.Serial // due, but something live depended on them at the last try
-	again    queue.Instant  // when to try them
+	again    time.Duration  // when to try them, since the start
 
-	at   int64   // in a round: up to here the events have been read
-	sent []chunk // not known to be durable yet
+	retrying bool    // what is pruned now was deferred before
+	at       int64   // in a round: up to here the events have been read
+	sent     []chunk // not known to be durable yet
 }
 
 // chunk is a part of a page on its way.
@@ -52,17 +53,18 @@ type chunk struct {
 // time until something may be due.
 func (j *janitor) round(ctx context.Context) (wait time.Duration, err error) {
 	j.at = 0
-	start, _ := j.clock.read()
+	start, elapsed := j.clock.read()
 	longest := deferredEvery * j.config.RetainEvery
 	before := start - micros(j.config.Retain)
 	if err := j.settled(ctx, 0); err != nil { // of the round before
 		return longest, err
 	}
-	if start >= j.again {
+	if elapsed >= j.again {
 		if err := j.retry(ctx, before); err != nil {
 			return longest, err
 		}
-		j.again = start + micros(longest)
+		_, now := j.clock.read()
+		j.again = now + max(longest, retryShare*(now-elapsed))
 	}
 	to, err := j.pages(ctx, before)
 	if err != nil {
@@ -75,7 +77,7 @@ func (j *janitor) round(ctx context.Context) (wait time.Duration, err error) {
 // retry prunes what was deferred, or keeps it for the next time.
 func (j *janitor) retry(ctx context.Context, before queue.Instant) error {
 	again := j.deferred
-	j.deferred = nil
+	j.deferred, j.retrying = nil, true
 	err := j.prune(ctx, again, before, 0)
 	if err == nil {
 		err = j.settled(ctx, 0)
@@ -83,6 +85,7 @@ func (j *janitor) retry(ctx context.Context, before queue.Instant) error {
 	if err != nil {
 		j.deferred, j.sent = again, nil
 	}
+	j.retrying = false
 	return err
 }
 
@@ -91,8 +94,8 @@ func (j *janitor) pages(ctx context.Context, before queue.Instant) (to queue.Ins
 	_, newest := j.history.bounds()
 	forgotten := int64(0)
 	for {
-		began, _ := j.clock.read()
-		p, err := j.page(ctx, before, began)
+		now, began := j.clock.read()
+		p, err := j.page(ctx, before, now)
 		if err != nil {
 			return 0, err
 		}
@@ -100,9 +103,9 @@ func (j *janitor) pages(ctx context.Context, before queue.Instant) (to queue.Ins
 			return p.to, nil
 		}
 		forgotten += p.events
-		now, _ := j.clock.read()
+		_, ended := j.clock.read()
 		_, made := j.history.bounds()
-		if err := sleep(ctx, rest(forgotten, made-newest, now-began)); err != nil {
+		if err := sleep(ctx, rest(forgotten, made-newest, ended-began)); err != nil {
 			return 0, err
 		}
 	}
@@ -111,11 +114,11 @@ func (j *janitor) pages(ctx context.Context, before queue.Instant) (to queue.Ins
 // rest is how long to wait after a page. As long as five events are forgotten for four that are made
 // half the time is enough, and the other half is for those who wait for an answer; else it takes all,
 // or the history would grow without end.
-func rest(forgotten, made int64, took queue.Instant) time.Duration {
+func rest(forgotten, made int64, took time.Duration) time.Duration {
 	if 4*forgotten < 5*made {
 		return 0
 	}
-	return time.Duration(took) * time.Microsecond
+	return took
 }
 
 func micros(d time.Duration) queue.Instant { return queue.Instant(d.Microseconds()) }
@@ -201,7 +204,7 @@ func (j *janitor) prune(ctx context.Context, tasks []queue.Serial, before queue.
 
 // send hands a chunk in once few are on their way.
 func (j *janitor) send(ctx context.Context, tasks []queue.Serial, before queue.Instant, eventsTo int64) error {
-	cmd := &queue.Prune{Before: before, EventsTo: eventsTo}
+	cmd := &queue.Prune{Before: before, EventsTo: eventsTo, Again: j.retrying}
 	c := newCall(cmd)
 	c.look = j.lookups.begin()
 	known, err := j.due(ctx, tasks, before)
@@ -237,8 +240,9 @@ func (j *janitor) settled(ctx context.Context, some int) error {
 	return nil
 }
 
-// due looks tasks up and keeps those that ended before an instant. A retried one is not among
-// them: its new run ends with an event of its own.
+// due looks tasks up and keeps those that ended before an instant. A task that was run again is not among
+// them: its new run ends with an event of its own. One that was deferred is kept for later, since the
+// retention may be longer now than it was.
 func (j *janitor) due(ctx context.Context, tasks []queue.Serial, before queue.Instant) ([]queue.Known, error) {
 	if len(tasks) == 0 {
 		return nil, nil
@@ -249,8 +253,12 @@ func (j *janitor) due(ctx context.Context, tasks []queue.Serial, before queue.In
 	}
 	due := found.Serials[:0]
 	for _, t := range found.Serials {
-		if t != nil && t.Terminal != nil && t.Terminal.Status.Finish < before {
+		switch {
+		case t == nil || t.Terminal == nil:
+		case t.Terminal.Status.Finish < before:
 			due = append(due, t)
+		case j.retrying:
+			j.deferred = append(j.deferred, t.Terminal.Serial)
 		}
 	}
 	return appendKnown(nil, due), nil

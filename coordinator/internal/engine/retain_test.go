@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -83,6 +84,99 @@ func TestDeferredTasksAreTriedAgain(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		r.orphaned()
 		r.stop()
+	})
+}
+
+// What was deferred is kept if a restart makes the retention longer.
+func TestDeferredThroughLongerRetention(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := memledger.New()
+		r := start(t, mem, retaining)
+		parent(r)
+		time.Sleep(2 * time.Hour)
+		r.stop()
+		r = start(t, mem, func(e *Engine) { e.config.Retain = 3 * time.Hour })
+		time.Sleep(3 * time.Hour)
+		r.orphaned()
+		r.stop()
+	})
+}
+
+// A deferred task costs no writes while nothing changes.
+func TestDeferredIsWrittenOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		parent(r)
+		time.Sleep(2 * time.Hour)
+		before := r.committing.Load()
+		time.Sleep(10 * time.Hour)
+		if n := r.committing.Load() - before; n != 0 {
+			t.Errorf("%d batches in ten idle hours, want none", n)
+		}
+		r.orphaned()
+	}, retaining)
+}
+
+// The wall clock steps forward while a page is read: the page has taken no longer for it.
+func TestRetentionThroughAClockStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := aged(t, 6)
+		var ahead atomic.Int64
+		w := &watched{Ledger: mem, each: 10 * time.Millisecond}
+		w.during = func(page int64) {
+			if page == 0 {
+				ahead.Store(int64(8 * time.Hour))
+			}
+		}
+		r := start(t, mem, retaining, func(e *Engine) {
+			e.ledger = w
+			e.config.Wall = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		})
+		r.pruned(6000)
+		r.stop()
+	})
+}
+
+// A task that another program's clock has end in the future goes when its event does.
+func TestRetentionOfTheFuture(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		ahead := queue.Instant(time.Now().Add(2 * time.Hour).UnixMicro())
+		if _, err := r.Import(t.Context(), []queue.Imported{{Spec: spec("ahead"), State: queue.Completed, Finish: ahead, Agent: "a"}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour + time.Minute)
+		if !r.gone("ahead") {
+			t.Error("the task is still there")
+		}
+	}, retaining)
+}
+
+// A task whose end a look-up under way has not seen is not forgotten before that is over, and then it is.
+func TestRetentionBesideALookup(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		var slow sync.WaitGroup
+		slow.Go(func() {
+			if _, err := r.Submit(t.Context(), specs("slow"), nil); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		r.submit("quick")
+		r.complete(1)
+		time.Sleep(2*time.Hour - time.Minute)
+		if r.gone("quick") {
+			t.Error("the task went beside a look-up")
+		}
+		time.Sleep(3 * time.Minute)
+		if !r.gone("quick") {
+			t.Error("the task is still there")
+		}
+		slow.Wait()
+	}, retaining, func(e *Engine) {
+		e.hooks.afterLookup = func(c queue.Command) {
+			if s, ok := c.(*queue.Submit); ok && s.Tasks[0].ID == "slow" {
+				time.Sleep(2 * time.Hour)
+			}
+		}
 	})
 }
 

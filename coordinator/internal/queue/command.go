@@ -257,9 +257,10 @@ type Prune struct {
 	Lookup           // the tasks, as stored
 	Before   Instant // only tasks finished before this
 	EventsTo int64   // drop events up to this sequence; 0: none
+	Again    bool    // the tasks have been deferred before, and are so in the ledger
 	// Reply
 	Pruned   int
-	Deferred []Serial // tasks kept because something live depends on them: try again later
+	Deferred []Serial // tasks kept because something live needs them: try again later
 }
 
 // Quiesce ends all grants: this coordinator is about to stop.

@@ -51,6 +51,6 @@ func (m *Machine) finishImported(h uint32, t *task, x *Imported) {
 	m.finish(h, t, x.State, x.Failure, a, x.Result)
 	last := &m.batch.Terminal[len(m.batch.Terminal)-1]
 	if x.Finish != 0 {
-		last.Status.Finish = x.Finish
+		last.Status.Finish = min(x.Finish, m.now) // later, its retention would end after that of its event
 	}
 }
