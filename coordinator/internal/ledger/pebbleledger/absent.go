@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"hash/maphash"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -26,6 +27,7 @@ import (
 // anew, so that it is bounded by what the ledger holds and not by what it ever held. The same goes for the
 // generations of the index, which it knows from the start.
 type absent struct {
+	log     *slog.Logger
 	seed    maphash.Seed
 	asked   atomic.Pointer[filters]             // nil until the first walk is over
 	gens    atomic.Pointer[[]record.Generation] // of the index that may hold ids, the newest first
@@ -36,6 +38,7 @@ type absent struct {
 	filling *filters // under adding, as what follows: takes what asked takes, and what a walk finds; nil: none goes on
 	stale   int      // at most so many of asked have been pruned
 	atLeast int      // are noted before it is filled anew
+	again   time.Duration
 }
 
 const (
@@ -47,10 +50,12 @@ const (
 	// refillAt is how many ids are noted before it matters how many of them have been pruned: some
 	// megabytes.
 	refillAt = 1 << 20
+	// walkAgain is the time after which a walk that could not read goes on.
+	walkAgain = 10 * time.Second
 )
 
-func newAbsent() *absent {
-	a := &absent{seed: maphash.MakeSeed(), filling: newFilters(), atLeast: refillAt}
+func newAbsent(log *slog.Logger) *absent {
+	a := &absent{log: log, seed: maphash.MakeSeed(), filling: newFilters(), atLeast: refillAt, again: walkAgain}
 	a.gens.Store(new([]record.Generation))
 	a.ctx, a.stop = context.WithCancel(context.Background())
 	return a
@@ -138,7 +143,7 @@ func (a *absent) refill(db *pebble.DB, unwritten []indexed) {
 	a.fill(db)
 }
 
-// fill begins the walk over what the database holds already.
+// fill begins the walk over what the database holds already. Where it can't read, it tries again until it can.
 func (a *absent) fill(db *pebble.DB) {
 	share := time.Duration(restShare)
 	if a.asked.Load() == nil {
@@ -146,39 +151,34 @@ func (a *absent) fill(db *pebble.DB) {
 	}
 	a.walk.Go(func() {
 		from := record.AppendKind(nil, record.KindIndex)
-		for from != nil {
-			if a.ctx.Err() != nil {
-				return
-			}
+		for a.ctx.Err() == nil {
 			began := time.Now()
 			next, err := a.some(db, from)
-			if err != nil { // reads will say so
-				a.filled(nil)
+			switch {
+			case err != nil:
+				a.log.Warn("ids not read, each submit looks for its own until they are", "again_in", a.again, "error", explain(err))
+				rest(a.ctx, a.again)
+				continue
+			case next == nil:
+				a.filled()
 				return
 			}
 			from = next
-			rest(a.ctx, share*time.Since(began), from != nil)
+			rest(a.ctx, share*time.Since(began))
 		}
-		a.filled(a.filling)
 	})
 }
 
-// filled ends a walk; nil: it failed, and what was asked before is asked further.
-func (a *absent) filled(f *filters) {
+// filled ends a walk: what it has filled is asked from now on.
+func (a *absent) filled() {
 	a.adding.Lock()
 	defer a.adding.Unlock()
-	if f != nil {
-		a.asked.Store(f)
-		a.setGens(slices.Collect(maps.Keys(f.gens)))
-		f.gens = nil
-	}
-	a.filling = nil
+	a.asked.Store(a.filling)
+	a.setGens(slices.Collect(maps.Keys(a.filling.gens)))
+	a.filling.gens, a.filling = nil, nil
 }
 
-func rest(ctx context.Context, d time.Duration, more bool) {
-	if !more {
-		return
-	}
+func rest(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):
 	case <-ctx.Done():

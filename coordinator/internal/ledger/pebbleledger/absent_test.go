@@ -3,8 +3,12 @@ package pebbleledger
 import (
 	"cmp"
 	"fmt"
+	"log/slog"
 	"slices"
 	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/stint-dev/stint/coordinator/internal/ledger/record"
 	"github.com/stint-dev/stint/coordinator/internal/queue"
@@ -12,8 +16,8 @@ import (
 
 // An id that was added is never said to be absent, and few others are looked for in vain.
 func TestAbsentNeverDeniesAnID(t *testing.T) {
-	a := newAbsent()
-	a.filled(a.filling)
+	a := newAbsent(quietly)
+	a.filled()
 	const n = 3 * firstIDs // into the second filter
 	for i := range n {
 		a.addAll([]indexed{{id: fmt.Sprintf("task-%d", i)}})
@@ -39,7 +43,7 @@ func TestAbsentNeverDeniesAnID(t *testing.T) {
 
 // Until the walk is over, every id may be there.
 func TestAbsentSaysNothingBeforeTheWalk(t *testing.T) {
-	if newAbsent().sure("anything") {
+	if newAbsent(quietly).sure("anything") {
 		t.Error("an id is said to be absent before anything was read")
 	}
 }
@@ -49,9 +53,9 @@ func TestAbsentSaysNothingBeforeTheWalk(t *testing.T) {
 // what is noted stays in proportion to them.
 func TestAbsentForgetsWhatWasPruned(t *testing.T) {
 	const each, keep, rounds = 10, 3, 1000
-	db, x, a := memory(t), newIndex(), newAbsent()
+	db, x, a := memory(t), newIndex(), newAbsent(quietly)
 	a.atLeast = 2 * keep * each
-	a.filled(a.filling)
+	a.filled()
 	id := func(round, i int) string { return fmt.Sprintf("task-%d-%d", round, i) }
 	batch := func(round int) (ids []indexed) {
 		for i := range each {
@@ -108,23 +112,56 @@ func TestAbsentForgetsWhatWasPruned(t *testing.T) {
 	}
 }
 
-// TestAFailedWalkIsNoFill: after a walk that failed, what was asked before is asked further, and it is tried again.
-func TestAFailedWalkIsNoFill(t *testing.T) {
-	a := newAbsent()
-	a.filled(a.filling)
-	a.atLeast = 1
-	a.addAll([]indexed{{id: "kept"}})
-	if !a.dropped(1) {
-		t.Fatal("not to be filled anew")
-	}
-	a.filled(nil)
-	if a.sure("kept") || !a.sure("other") {
-		t.Error("what was asked before is not asked any more")
-	}
-	if !a.dropped(1) {
-		t.Error("not tried again")
+// TestAWalkThatFailsGoesOn: until it can read, what was asked before is asked further, or every id may be there.
+func TestAWalkThatFailsGoesOn(t *testing.T) {
+	for name, first := range map[string]bool{"the first": true, "a later one": false} {
+		db := memory(t)
+		x := newIndex()
+		x.addAll([]indexed{{id: "kept", s: 1}})
+		if err := x.write(db); err != nil {
+			t.Fatal(err)
+		}
+		cut := record.AppendKind(nil, record.KindIndex) // a key that no walk can read
+		if err := db.Set(cut, nil, pebble.NoSync); err != nil {
+			t.Fatal(err)
+		}
+		said := make(chan struct{}, 1)
+		a := newAbsent(slog.New(slog.NewTextHandler(told(said), nil)))
+		a.again, a.atLeast = time.Millisecond, 1
+		if !first {
+			a.filled()
+			a.addAll([]indexed{{id: "kept", s: 1}})
+			if !a.dropped(1) {
+				t.Fatal("not to be filled anew")
+			}
+		}
+		a.refill(db, nil)
+		<-said
+		if a.sure("kept") || a.sure("other") == first {
+			t.Errorf("%s: before it has read, kept is surely absent: %v, other: %v", name, a.sure("kept"), a.sure("other"))
+		}
+		if err := db.Delete(cut, pebble.NoSync); err != nil {
+			t.Fatal(err)
+		}
+		a.walk.Wait()
+		if a.filling != nil || a.sure("kept") || !a.sure("other") {
+			t.Errorf("%s: not filled once it could read", name)
+		}
 	}
 }
+
+// told hears that something was written.
+type told chan struct{}
+
+func (c told) Write(b []byte) (int, error) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+	return len(b), nil
+}
+
+var quietly = slog.New(slog.DiscardHandler)
 
 // TestFiltersGrowWithWhatTheyHold: few are asked, and once they are large the room that is not used yet is less than
 // twice what is.

@@ -35,7 +35,7 @@ var _ ledger.Ledger = (*Ledger)(nil)
 func New(o Options) *Ledger {
 	o.CacheBytes = cmp.Or(o.CacheBytes, DefaultCache)
 	o.Logger = cmp.Or(o.Logger, slog.Default())
-	return &Ledger{o: o, failure: newFailure(&o), absent: newAbsent(), index: newIndex(), settle: newSettle()}
+	return &Ledger{o: o, failure: newFailure(&o), absent: newAbsent(o.Logger), index: newIndex(), settle: newSettle()}
 }
 
 // Commit is ledger.Ledger's. The wait must be called.
@@ -176,7 +176,7 @@ func (l *Ledger) Close() error {
 	l.settle.work.Wait()
 	l.index.work.Wait()
 	if l.refused == nil {
-		// A start needs not read the newest specs then.
+		// A start needs not read the newest specs then. A ledger with a batch that could not be written is left as it is.
 		if err := l.index.write(db); err != nil {
 			return l.failure.set(err)
 		}
