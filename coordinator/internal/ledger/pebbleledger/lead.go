@@ -103,6 +103,9 @@ func (l *Ledger) readIDs(ctx context.Context, db *pebble.DB) error {
 	if err != nil {
 		return err
 	}
+	if gens, err = l.dropLeftovers(ctx, db, gens); err != nil {
+		return err
+	}
 	l.absent.setGens(gens)
 	l.absent.addAll(l.index.unwritten())
 	return nil
