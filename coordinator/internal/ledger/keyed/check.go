@@ -22,7 +22,7 @@ type Census struct {
 func Check(ctx context.Context, v View, fault func(error), progress func(done, total int64)) (Census, error) {
 	c := checker{
 		reader: reader{v: v, names: new(record.Names)},
-		fault:  fault, progress: progress, indexed: ^queue.Serial(0), gen: newSpecIDs(),
+		fault:  fault, progress: progress, indexed: ^queue.Serial(0), gen: newSpecIDs(), fresh: make(map[string]queue.Serial),
 		counts: make(map[string]*queue.Counts), spent: make(map[string]*sums),
 	}
 	var err error
@@ -59,6 +59,8 @@ type checker struct {
 	progress func(done, total int64)
 	indexed  queue.Serial // specs below are in the index
 	gen      *specIDs
+	gens     []record.Generation     // of the index
+	fresh    map[string]queue.Serial // ids that are not in the index yet
 	stored   []queue.QueueRecord
 	total    int64                    // tasks, as the queues say
 	counts   map[string]*queue.Counts // as counted

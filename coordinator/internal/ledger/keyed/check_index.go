@@ -63,6 +63,9 @@ func (c *checker) entries() (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.gens, err = c.v.Generations(); err != nil {
+		c.fault(err)
+	}
 	return &entry{it, it.First()}, nil
 }
 
@@ -182,15 +185,32 @@ func (c *checker) unmet(at queue.Serial) error {
 	if at < c.indexed {
 		return wrong("task %q, serial %d, is not in the index", spec.ID, at)
 	}
-	s, ok, err := c.v.Serial(spec.ID)
-	if err != nil || !ok {
-		return err
+	other, err := c.other(spec.ID)
+	if err == nil && other != 0 {
+		err = wrong("task %q has two specs, serials %d and %d", spec.ID, other, at)
 	}
-	switch other, err := c.spec(s, false, new(queue.Spec)); {
-	case err != nil:
-		return err
-	case other:
-		return wrong("task %q has two specs, serials %d and %d", spec.ID, s, at)
+	c.fresh[spec.ID] = at
+	return err
+}
+
+// other looks for a spec of an id among those that the index may not have yet, which are few, and in each generation
+// of the index; 0: there is none.
+func (c *checker) other(id string) (queue.Serial, error) {
+	if s := c.fresh[id]; s != 0 {
+		return s, nil
 	}
-	return nil
+	for _, g := range c.gens {
+		s, ok, err := c.serialIn(g, id)
+		if err != nil {
+			return 0, err
+		}
+		if !ok {
+			continue
+		}
+		var spec queue.Spec
+		if ok, err := c.spec(s, false, &spec); ok || err != nil {
+			return s, err
+		}
+	}
+	return 0, nil
 }

@@ -175,11 +175,11 @@ func (c *checker) judge(s queue.Serial, t *whole) {
 	}
 	if t.isLive == sound {
 		c.Live++
-		c.state(s, t, t.live.ID, t.live.Queue, t.live.Status.State)
+		c.record(s, t, t.live.ID, t.live.Queue, t.live.Status.State)
 	}
 	if t.hasEnded == sound {
 		c.Terminal++
-		c.state(s, t, t.ended.ID, t.ended.Queue, t.ended.Status.State)
+		c.record(s, t, t.ended.ID, t.ended.Queue, t.ended.Status.State)
 	}
 	switch {
 	case t.isLive != none && t.hasEnded != none:
@@ -189,8 +189,8 @@ func (c *checker) judge(s queue.Serial, t *whole) {
 	}
 }
 
-// state holds a live or terminal record against the spec and the head, and counts it.
-func (c *checker) state(s queue.Serial, t *whole, id, name string, state queue.State) {
+// record holds a live or terminal record against the spec and the head, and counts it.
+func (c *checker) record(s queue.Serial, t *whole, id, name string, state queue.State) {
 	n := c.counts[name]
 	if n == nil {
 		n = new(queue.Counts)

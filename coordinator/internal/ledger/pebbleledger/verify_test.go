@@ -235,6 +235,14 @@ func TestDisagreementsAreFound(t *testing.T) {
 			l.Serial = m.Head.NextSerial
 			return errors.Join(err, b.Set(record.AppendSerialKey(nil, record.KindLive, l.Serial), record.AppendLive(nil, &l), nil))
 		}, "two specs"},
+		"two specs of an id that the index has not yet": {func(b *pebble.Batch, m *ledgertest.Model) error {
+			return errors.Join(again(b, m, "twin", m.Head.NextSerial), again(b, m, "twin", m.Head.NextSerial+1))
+		}, "two specs"},
+		"two specs of an id behind what a crash left": {func(b *pebble.Batch, m *ledgertest.Model) error {
+			const later = 99 << 20
+			id := m.Specs[anyLive(m)].ID
+			return errors.Join(again(b, m, id, later+2), setEntry(b, id, later+1))
+		}, "two specs"},
 		"two specs of an id in two generations": {func(b *pebble.Batch, m *ledgertest.Model) error {
 			s, h := m.Specs[anyLive(m)], m.Head
 			again := h.NextSerial + 1<<20
@@ -392,6 +400,16 @@ func later(b *pebble.Batch, m *ledgertest.Model, from queue.Serial) error {
 	return errors.Join(
 		b.Set(record.AppendQueueKey(nil, q.Name), record.AppendQueue(nil, &q), nil),
 		b.Set(record.AppendKind(nil, record.KindIndexed), record.AppendIndexed(nil, h.NextSerial), nil),
+		b.Set(record.AppendKind(nil, record.KindHead), record.AppendHead(nil, &h), nil))
+}
+
+// again writes a spec and a record of an id, and the head behind it.
+func again(b *pebble.Batch, m *ledgertest.Model, id string, s queue.Serial) error {
+	some := anyLive(m)
+	spec, l, h := m.Specs[some], m.Live[some], m.Head
+	spec.ID, l.ID, l.Serial, h.NextSerial = id, id, s, s+1
+	return errors.Join(setLive(b, &l),
+		b.Set(record.AppendSerialKey(nil, record.KindSpec, s), record.AppendSpec(nil, &spec), nil),
 		b.Set(record.AppendKind(nil, record.KindHead), record.AppendHead(nil, &h), nil))
 }
 

@@ -33,7 +33,7 @@ func DecodeOldIndex(key, value []byte) (queue.Serial, error) {
 }
 
 // AppendIndexed appends the value that says how far the index goes: the ids of all specs below this
-// serial are in it. Without such a record all are.
+// serial are in it. Where there is no such record, as in memory, all are.
 func AppendIndexed(b []byte, below queue.Serial) []byte { return AppendIndex(b, below) }
 
 // DecodeIndexed reads how far the index goes.
