@@ -106,9 +106,9 @@ test: $(GRPCURL) ## vet, then all tests, those with the real programs included
 test-again: $(GRPCURL) ## the tests with the real programs that match RUN
 	STINT_GRPCURL=$(GRPCURL) go test $(RACE) -count=1 -timeout $(TEST_TIMEOUT) -run '$(RUN)' ./coordinator/blackbox
 
-# Without the race detector, which the short size has: this one is for much work in an hour.
+# Without the race detector, which the short size has: this one is for much work in little time.
 .PHONY: soak
-soak: $(GRPCURL) ## the fault suite in its long size, an hour at most; SEED=n repeats the choices of a run
+soak: $(GRPCURL) ## the fault suite in its long size, about three quarters of an hour; SEED=n repeats the choices of a run
 	STINT_SOAK=1 STINT_GRPCURL=$(GRPCURL) go test -count=1 -v -p 1 -timeout 60m ./coordinator/internal/faults ./coordinator/blackbox
 
 # Lays one bug after the other over the tree; exits with 1 if a test does not find it.
@@ -207,7 +207,7 @@ bench: build ## measure a small table of rates, times and costs, in less than fi
 # Each result is kept as soon as it is there; `bin/stint-agent bench table FILE` prints the table again.
 .PHONY: bench-full
 bench-full: build ## measure the whole table under its conditions, five times each; takes hours
-	@$(call bench,full) --save $(BENCH_DIR)/bench-full.jsonl
+	@$(call bench,full) --save $(CURDIR)/bench-full.jsonl
 
 # The micro-benchmarks that bench-compare runs, how often, and how long each.
 BENCH_PACKAGES := ./coordinator/internal/queue ./coordinator/internal/server ./coordinator/internal/ledger/pebbleledger

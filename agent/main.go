@@ -13,8 +13,8 @@
 //   - Exit code 0 is a clean end, also after an interrupt; 1 is every error, a wrong command or flag included. There are no
 //     others: the CLI library's own are mapped.
 //   - Answers go to standard output, all else to standard error: notes, errors, and the usage that follows a wrong command.
-//   - Every flag has an environment variable, STINT_ and its name in upper case with underscores; a flag of one name has
-//     one type and one meaning wherever it stands. The command line goes before the environment.
+//   - Every flag has an environment variable, STINT_ and its name in upper case with underscores; flags of one name share
+//     it. The command line goes before the environment.
 //   - An error is one line that names what was wrong, its value and the remedy.
 //
 // # How it is built

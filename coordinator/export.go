@@ -14,11 +14,12 @@ import (
 	"github.com/stint-dev/stint/coordinator/internal/transfer"
 )
 
-// exporting writes all tasks as JSON lines that import takes.
+// exporting writes all tasks as JSON lines that import takes. The usual variables of two flags are those of stint-agent,
+// which means other things by them.
 type exporting struct {
 	dataDir
-	Coordinator string `placeholder:"HOST:PORT" help:"Ask a running coordinator instead of reading the folder (none)."`
-	Output      string `placeholder:"FILE" help:"File to write, replaced once all is in it (standard output)."`
+	Coordinator string `env:"STINT_EXPORT_COORDINATOR" placeholder:"HOST:PORT" help:"Ask a running coordinator instead of reading the folder (none)."`
+	Output      string `env:"STINT_EXPORT_OUTPUT" placeholder:"FILE" help:"File to write, replaced once all is in it (standard output)."`
 }
 
 // Run writes all tasks, newest first, and tells their number on standard error.

@@ -19,15 +19,15 @@ import (
 type serve struct {
 	Listen       string        `default:"127.0.0.1:7070" placeholder:"HOST:PORT" help:"Address of the gRPC port; port 0 picks a free one (${default})."`
 	HTTP         string        `name:"http" default:"127.0.0.1:7071" placeholder:"HOST:PORT" help:"Address of the HTTP port, for health; port 0 picks a free one (${default})."`
-	DataDir      string        `default:"./stint-data" placeholder:"DIR" help:"Folder of the ledger, made if it is missing (${default})."`
-	LeaseTTL     time.Duration `name:"lease-ttl" default:"30s" placeholder:"TIME" help:"How long a session's lease lives without a heartbeat, 1s to 1h (${default})."`
-	GrantTimeout time.Duration `default:"5s" placeholder:"TIME" help:"How long an agent may take to confirm a grant, 100ms to 1h (${default})."`
-	Retain       time.Duration `default:"168h" placeholder:"TIME" help:"How long tasks that have ended, and events, are kept; 0s: for ever (${default})."`
-	Drain        time.Duration `default:"20s" placeholder:"TIME" help:"How long calls under way may take after SIGTERM or an interrupt; a second signal cuts them (${default})."`
+	DataDir      string        `default:"./stint-data" placeholder:"FOLDER" help:"Folder of the ledger, made if it is missing (${default})."`
+	LeaseTTL     time.Duration `name:"lease-ttl" default:"30s" placeholder:"DURATION" help:"How long a session's lease lives without a heartbeat, 1s to 1h (${default})."`
+	GrantTimeout time.Duration `default:"5s" placeholder:"DURATION" help:"How long an agent may take to confirm a grant, 100ms to 1h (${default})."`
+	Retain       time.Duration `default:"168h" placeholder:"DURATION" help:"How long tasks that have ended, and events, are kept; 0s: for ever (${default})."`
+	Drain        time.Duration `default:"20s" placeholder:"DURATION" help:"How long calls under way may take after SIGTERM or an interrupt; a second signal cuts them (${default})."`
 	MaxLiveTasks int           `default:"10000000" placeholder:"TASKS" help:"Tasks that have not ended, at most; above it submits are refused (${default})."`
 	MinFree      bytesize      `default:"256MiB" placeholder:"BYTES" help:"Free disk below which submits are refused, in bytes or with KiB, MiB, GiB (${default})."`
 	LogLevel     string        `default:"info" placeholder:"LEVEL" help:"Least level that is logged: debug, info, warn or error (${default})."`
-	LogFormat    string        `default:"text" placeholder:"FORMAT" help:"Form of the log on standard error: text or json (${default})."`
+	LogFormat    string        `default:"text" placeholder:"FORM" help:"Form of the log on standard error: text or json (${default})."`
 	CPUProfile   string        `name:"cpu-profile" placeholder:"FILE" help:"File that a CPU profile of the whole run is written to, for go tool pprof (none)."`
 	Insecure     bool          `help:"Allow plain text on addresses that other machines can reach (off)."`
 }

@@ -12,7 +12,7 @@ import (
 
 // dataDir is the ledger that a command works on while no coordinator runs on it.
 type dataDir struct {
-	DataDir string `default:"./stint-data" placeholder:"DIR" help:"Folder of the ledger; no coordinator may run on it (${default})."`
+	DataDir string `default:"./stint-data" placeholder:"FOLDER" help:"Folder of the ledger; no coordinator may run on it (${default})."`
 }
 
 // exists tells whether the folder has anything in it. A ledger is opened only then by commands

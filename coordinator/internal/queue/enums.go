@@ -1,5 +1,7 @@
 package queue
 
+import "fmt"
+
 // State is where a task stands. The numbers are those of the contract.
 type State uint8
 
@@ -21,6 +23,18 @@ func (s State) Terminal() bool { return s >= Completed }
 
 // States is one more than the highest state, for arrays indexed by State.
 const States = int(Quarantined) + 1
+
+var stateNames = [States]string{
+	Blocked: "BLOCKED", Scheduled: "SCHEDULED", Ready: "READY", Running: "RUNNING", Completed: "COMPLETED",
+	Failed: "FAILED", Cancelled: "CANCELLED", Expired: "EXPIRED", Quarantined: "QUARANTINED",
+}
+
+func (s State) String() string {
+	if int(s) < States && stateNames[s] != "" {
+		return stateNames[s]
+	}
+	return fmt.Sprintf("State(%d)", s)
+}
 
 // Class says why an attempt failed. The numbers are those of the contract.
 type Class uint8

@@ -13,7 +13,7 @@ const (
 	asUnknown                // as retry.unknown_outcome says, unset: terminal
 )
 
-// verdicts is the table of DESIGN 4; a class that is not in it is taken as INTERNAL.
+// verdicts is the table of README, "Concepts"; a class that is not in it is taken as INTERNAL.
 var verdicts = map[Class]verdict{
 	ClassConnect:        backOff,
 	ClassTimeout:        asUnknown,

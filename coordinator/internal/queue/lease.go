@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// The bounds of what may happen to a task before it is given up (DESIGN's starting values).
+// The bounds of what may happen to a task before it is given up.
 const (
 	MaxLost      = 5  // lost leases a run: then QUARANTINED, it may be what kills its agents
 	MaxUncounted = 20 // RATE_LIMITED and OVERLOADED a run that cost no attempt

@@ -150,15 +150,3 @@ func (m *Machine) keepFinal(k *Known) {
 	}
 	m.storeAttempt(key.Serial, k.Final)
 }
-
-var stateNames = [States]string{
-	Blocked: "BLOCKED", Scheduled: "SCHEDULED", Ready: "READY", Running: "RUNNING", Completed: "COMPLETED",
-	Failed: "FAILED", Cancelled: "CANCELLED", Expired: "EXPIRED", Quarantined: "QUARANTINED",
-}
-
-func (s State) String() string {
-	if int(s) < States && stateNames[s] != "" {
-		return stateNames[s]
-	}
-	return fmt.Sprintf("State(%d)", s)
-}

@@ -369,11 +369,12 @@ const (
 	FailureClass_FAILURE_CLASS_AUTH FailureClass = 5
 	// The agent's account is empty (402, or 429 with insufficient_quota). As AUTH.
 	FailureClass_FAILURE_CLASS_OUT_OF_CREDIT FailureClass = 6
-	// The API will never take this request (400, 404, 413, 422). Final.
+	// The API will never take this request: a redirect, a 4xx that no other class names, or a reference in
+	// the instruction that leads nowhere. Final.
 	FailureClass_FAILURE_CLASS_INVALID_REQUEST FailureClass = 7
 	// The API broke (5xx otherwise). Tried again after a back-off; counts.
 	FailureClass_FAILURE_CLASS_SERVER_ERROR FailureClass = 8
-	// The API answered 200 without usable JSON or without a result. Final.
+	// The API answered 2xx without usable JSON or without a result. Final.
 	FailureClass_FAILURE_CLASS_BAD_RESPONSE FailureClass = 9
 	// The API answered that it tried and failed. Final.
 	FailureClass_FAILURE_CLASS_TASK_FAILED FailureClass = 10

@@ -141,16 +141,3 @@ func (s *scan) event(e *queue.Event, cost *queue.Micros) {
 		e.Cost = *cost
 	}
 }
-
-// EventCount reads only how many events a pack holds.
-func EventCount(key, value []byte) (int, error) {
-	s, err := open(key, value, nil)
-	if err != nil {
-		return 0, err
-	}
-	n := s.count(leastEvent)
-	if n == 0 {
-		return 0, corrupt(key, "no events")
-	}
-	return n, nil
-}
