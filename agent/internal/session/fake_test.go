@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
@@ -28,13 +29,17 @@ type stream struct {
 	in      chan *stintv1.SessionRequest
 	out     chan *stintv1.SessionResponse
 	broken  chan error
-	stuck   bool // Send blocks
+	stuck   bool         // Send blocks
+	rate    atomic.Int64 // bytes a second that Send takes; 0: any
 }
 
 func (s *stream) Send(m *stintv1.SessionRequest) error {
 	if s.stuck {
 		<-s.ctx.Done()
 		return io.EOF
+	}
+	if rate := s.rate.Load(); rate > 0 {
+		time.Sleep(time.Duration(proto.Size(m)) * time.Second / time.Duration(rate))
 	}
 	select {
 	case s.in <- m:
@@ -111,6 +116,7 @@ type agent struct {
 	ended chan error
 	slept atomic.Int64 // how far the wall clock is ahead
 	stuck atomic.Bool  // the next stream takes no messages
+	rate  atomic.Int64 // of the next stream, in bytes a second; 0: any
 	log   *logs
 	busy  chan struct{} // not nil: each Put waits for one
 
@@ -195,6 +201,7 @@ func (a *agent) Retry() {}
 func (a *agent) dial(ctx context.Context, address string) (Stream, error) {
 	s := &stream{t: a.t, address: address, ctx: ctx, stuck: a.stuck.Load(),
 		in: make(chan *stintv1.SessionRequest, 100), out: make(chan *stintv1.SessionResponse), broken: make(chan error, 1)}
+	s.rate.Store(a.rate.Load())
 	select {
 	case a.dials <- s:
 		return s, nil
@@ -298,6 +305,20 @@ func ack(outcome stintv1.ReportOutcome, ids ...string) *stintv1.SessionResponse 
 
 func (s *stream) recorded(ids ...string) {
 	s.reply(ack(stintv1.ReportOutcome_REPORT_OUTCOME_RECORDED, ids...))
+}
+
+// ackAll answers the agent's heartbeats and reports for a while of fake time and returns what it sent meanwhile.
+func (s *stream) ackAll(d time.Duration) (heard []*stintv1.SessionRequest) {
+	until := time.Now().Add(d)
+	for time.Now().Before(until) {
+		for _, m := range s.ackHeartbeats(min(time.Second, time.Until(until))) {
+			heard = append(heard, m)
+			for _, r := range m.GetReports() {
+				s.recorded(r.GetLeaseId())
+			}
+		}
+	}
+	return heard
 }
 
 // ackHeartbeats answers the agent's heartbeats for a while of fake time and returns what it sent meanwhile.

@@ -59,7 +59,7 @@ type line struct {
 	heartbeatSent time.Time // of the newest
 	roundTrip     time.Duration
 	acked         bool      // a heartbeat of this link was acknowledged
-	ackTime       time.Time // by the wall clock: of the newest acknowledgement, or of the welcome
+	ackTime       time.Time // by the wall clock: of the newest acknowledgement of anything, or of the welcome
 }
 
 // tendLine dials, gives up and beats as it becomes due.
@@ -170,7 +170,7 @@ func (l *loop) onMessage(now time.Time, m *stintv1.SessionResponse) {
 	if ack := m.GetHeartbeatAck(); ack != nil {
 		l.onHeartbeatAck(now, ack.GetNumber())
 	}
-	l.onReportAcks(m.GetReportAcks())
+	l.onReportAcks(now, m.GetReportAcks())
 	for _, c := range m.GetCancels() {
 		l.onCancel(c)
 	}
@@ -195,8 +195,7 @@ func (l *loop) onWelcome(now time.Time, w *stintv1.Welcome) {
 	if l.line.interval <= 0 {
 		l.line.interval = defaultInterval
 	}
-	l.line.ackTime = l.wall()
-	l.line.lostAt = now.Add(2 * l.line.interval)
+	l.heard(now)
 	l.line.heartbeatAt = now.Add(jittered(l.line.interval))
 	l.collectReports(w.GetLedgerId())
 	l.line.early, l.line.settleBy = len(l.reports), l.line.heartbeatAt
@@ -205,10 +204,15 @@ func (l *loop) onWelcome(now time.Time, w *stintv1.Welcome) {
 		"heartbeat_interval", l.line.interval, "leases_held", len(l.works), "reports", len(l.reports))
 }
 
-func (l *loop) onHeartbeatAck(now time.Time, number int64) {
-	l.line.acked = true
+// heard notes that the coordinator has answered what we said.
+func (l *loop) heard(now time.Time) {
 	l.line.ackTime = l.wall()
 	l.line.lostAt = now.Add(2 * l.line.interval)
+}
+
+func (l *loop) onHeartbeatAck(now time.Time, number int64) {
+	l.line.acked = true
+	l.heard(now)
 	if number == l.line.heartbeats {
 		l.line.roundTrip = now.Sub(l.line.heartbeatSent)
 	}

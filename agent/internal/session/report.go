@@ -13,11 +13,12 @@ import (
 
 const (
 	// maxMessage is where reports are split into messages, in bytes; one report is always let through. A coordinator takes
-	// 4 MiB.
-	maxMessage = 2 << 20
+	// far more, but a heartbeat waits for the message before it.
+	maxMessage = 256 << 10
 
-	// maxInFlight bounds the reports that were sent and not acknowledged, in bytes, far below what the link's queue takes.
-	maxInFlight = 16 << 20
+	// maxInFlight bounds the reports that were sent and not acknowledged, in bytes; one report is always let through. What is
+	// said next stands behind them: a grant is to be confirmed within 5 s over a link of 1 Mbit/s too.
+	maxInFlight = 512 << 10
 
 	// maxUnacked is how many reports may wait before no more work is taken: a coordinator that acknowledges nothing must not
 	// fill this machine's disk.
@@ -70,8 +71,12 @@ func (l *loop) resendLate(now time.Time) {
 	}
 }
 
-// onReportAcks ends the journeys of reports; every outcome is final.
-func (l *loop) onReportAcks(acks []*stintv1.ReportAck) {
+// onReportAcks ends the journeys of reports; every outcome is final. They show as well as heartbeats do that the coordinator
+// hears us: over a slow link those wait for reports.
+func (l *loop) onReportAcks(now time.Time, acks []*stintv1.ReportAck) {
+	if len(acks) > 0 {
+		l.heard(now)
+	}
 	var over []string
 	for _, ack := range acks {
 		if out := l.reports[ack.GetLeaseId()]; out != nil && !l.onReportAck(ack, out) {
@@ -111,18 +116,18 @@ func (l *loop) onReportAck(ack *stintv1.ReportAck, out *outgoing) (refused bool)
 
 // due are the reports to be sent now, oldest first, as far as the bounds let them.
 func (l *loop) due(now time.Time) []*outgoing {
-	room := maxInFlight
+	room, under := maxInFlight, false
 	var due []*outgoing
 	for _, out := range l.reports {
 		if out.sentAt.IsZero() {
 			due = append(due, out)
 		} else {
-			room -= out.size
+			room, under = room-out.size, true
 		}
 	}
 	slices.SortFunc(due, func(a, b *outgoing) int { return cmp.Compare(a.order, b.order) })
 	for i, out := range due {
-		if room -= out.size; room < 0 {
+		if room -= out.size; room < 0 && (under || i > 0) {
 			due = due[:i]
 			break
 		}
@@ -131,12 +136,12 @@ func (l *loop) due(now time.Time) []*outgoing {
 	return due
 }
 
-// flush sends what there is to say: reports first, the rest with the last of them.
+// flush sends what there is to say, new credit last: it must not bring grants that are confirmed behind these reports.
 func (l *loop) flush(now time.Time) {
 	if !l.line.welcomed {
 		return
 	}
-	message, size := &stintv1.SessionRequest{}, 0
+	message, size := l.urgent(now), 0
 	for _, out := range l.due(now) {
 		if size > 0 && size+out.size > maxMessage {
 			if !l.send(now, message) {
@@ -147,23 +152,22 @@ func (l *loop) flush(now time.Time) {
 		message.Reports = append(message.Reports, out.report)
 		size += out.size
 	}
-	if l.complete(now, message) {
-		l.send(now, message)
-	}
-}
-
-// complete adds all but reports; false if the message is empty.
-func (l *loop) complete(now time.Time, message *stintv1.SessionRequest) bool {
-	message.Releases = l.say.releases
-	message.Draining = l.say.draining
-	if l.say.heartbeat {
-		message.Heartbeat = l.heartbeat(now)
-	}
 	if l.say.credit {
 		message.CreditTotal = l.line.credit
 	}
 	l.say = say{}
-	return len(message.Reports) > 0 || len(message.Releases) > 0 || message.Heartbeat != nil || message.CreditTotal > 0 || message.Draining
+	if len(message.Reports) > 0 || len(message.Releases) > 0 || message.Heartbeat != nil || message.CreditTotal > 0 || message.Draining {
+		l.send(now, message)
+	}
+}
+
+// urgent begins a message with what cannot wait for reports to go out.
+func (l *loop) urgent(now time.Time) *stintv1.SessionRequest {
+	message := &stintv1.SessionRequest{Releases: l.say.releases, Draining: l.say.draining}
+	if l.say.heartbeat {
+		message.Heartbeat = l.heartbeat(now)
+	}
+	return message
 }
 
 // heartbeat lists all that is held of the ledger at the other end.
