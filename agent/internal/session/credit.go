@@ -7,11 +7,11 @@ import (
 )
 
 const (
-	// connectWait doubles from the first to the last: an API that restarts is soon back.
+	// The wait after CONNECT doubles from the first to the last: an API that restarts is soon back.
 	firstConnectWait = time.Second
 	lastConnectWait  = time.Minute
 
-	// refusedWait likewise, for keys and accounts, which people have to mend.
+	// That after AUTH and OUT_OF_CREDIT likewise: keys and accounts are for people to mend.
 	firstRefusedWait = time.Minute
 	lastRefusedWait  = 15 * time.Minute
 )

@@ -43,7 +43,8 @@ type finished struct {
 	report *stintv1.Report
 }
 
-// onGrants takes leases and confirms them at once; what a drain no longer wants goes straight back.
+// onGrants takes leases and confirms them at once. What a drain no longer wants goes straight back, and so does what comes for
+// credit from before the API's trouble: to try it would cost each of these tasks a failure.
 func (l *loop) onGrants(now time.Time, leases []*stintv1.Lease) {
 	l.line.granted += int64(len(leases))
 	l.say.heartbeat = true
@@ -52,7 +53,7 @@ func (l *loop) onGrants(now time.Time, leases []*stintv1.Lease) {
 		if l.works[lease.GetLeaseId()] != nil {
 			continue
 		}
-		if l.drain.on {
+		if l.drain.on || l.trouble.wait > 0 && l.active >= l.trouble.slots(now, l.cfg.Slots) {
 			l.say.releases = append(l.say.releases, &stintv1.Release{LeaseId: lease.GetLeaseId()})
 			continue
 		}

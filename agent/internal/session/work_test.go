@@ -2,6 +2,7 @@ package session
 
 import (
 	"io"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -200,6 +201,28 @@ func TestBrokenAgentOffersOneSlotAtATime(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestBrokenAgentGivesBackWhatEarlierCreditBrings: the third refusal ends a task, and an idle agent has offered many slots.
+func TestBrokenAgentGivesBackWhatEarlierCreditBrings(t *testing.T) {
+	launch(t, nil, func(a *agent) {
+		s, _ := a.meet("l")
+		s.until(granting)
+		a.grant(s, "x")[0].fail(stintv1.FailureClass_FAILURE_CLASS_AUTH)
+		s.until(hasReports)
+		s.recorded("x")
+		s.reply(&stintv1.SessionResponse{Grants: []*stintv1.Lease{{LeaseId: "y", Task: &stintv1.Task{Id: "t"}}}})
+		m := s.until(func(m *stintv1.SessionRequest) bool { return len(m.GetReleases()) > 0 })
+		if r := m.GetReleases()[0]; r.GetLeaseId() != "y" || r.GetStarted() || names(m, "y") {
+			t.Errorf("message = %v; want y released, not started", m)
+		}
+		if slices.ContainsFunc(s.ackHeartbeats(59*time.Second), granting) {
+			t.Error("credit within the first minute")
+		}
+		if !slices.ContainsFunc(s.ackHeartbeats(2*time.Second), func(m *stintv1.SessionRequest) bool { return m.GetCreditTotal() == 3 }) {
+			t.Error("no credit for one slot after a minute")
+		}
+	})
 }
 
 func TestCallsThatFailTogetherCountOnceAndSuccessEndsTheTrouble(t *testing.T) {
