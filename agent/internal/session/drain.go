@@ -21,6 +21,11 @@ type drain struct {
 	on     bool
 	cutAt  time.Time // calls are cut and their leases released; zero: all may finish
 	overAt time.Time // Run ends, whatever is left; zero: when all is told
+	redial bool      // a link was wanted at once for what is to be told
+
+	// Grants may be on their way until the coordinator has acknowledged a heartbeat that came with the word of the drain.
+	beat    int64     // that heartbeat's number
+	settled time.Time // it is not waited for any longer
 }
 
 // startDrain takes no more work and gives back what has not started. With bounded, all is over after limit, or after a second
@@ -36,7 +41,8 @@ func (l *loop) startDrain(now time.Time, cause string, limit time.Duration, boun
 		return
 	}
 	l.drain.on = true
-	l.say.draining = true
+	l.drain.beat, l.drain.settled = l.line.heartbeats+1, now.Add(minTelling)
+	l.say.draining, l.say.heartbeat = true, true
 	l.log.Info("draining", "cause", cause, "bounded", bounded, "limit", limit, "leases_held", len(l.works), "running", l.running)
 	for _, w := range l.queue {
 		delete(l.works, w.lease.GetLeaseId())
@@ -53,8 +59,26 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// tendDrain cuts what still runs when its time is up; each is released when its call has ended.
+// crossing is true while a grant may be on its way to an agent that takes no more: it is to be given back.
+func (l *loop) crossing(now time.Time) bool {
+	return l.line.welcomed && l.line.credit > l.line.granted && l.line.ackedBeat < l.drain.beat && now.Before(l.drain.settled)
+}
+
+// nextDue is when crossing will change by itself; zero: never.
+func (d *drain) nextDue(now time.Time) time.Time {
+	if now.Before(d.settled) {
+		return d.settled
+	}
+	return time.Time{}
+}
+
+// tendDrain cuts what still runs when its time is up; each is released when its call has ended. To tell that there is little
+// time, so no link is waited for.
 func (l *loop) tendDrain(now time.Time) {
+	if l.line.link == nil && len(l.say.releases) > 0 && !l.drain.redial {
+		l.drain.redial = true
+		l.dial(now)
+	}
 	if !isDue(l.drain.cutAt, now) {
 		return
 	}

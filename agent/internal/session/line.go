@@ -59,6 +59,7 @@ type line struct {
 	heartbeatSent time.Time // of the newest
 	roundTrip     time.Duration
 	acked         bool      // a heartbeat of this link was acknowledged
+	ackedBeat     int64     // number of the newest that was
 	ackTime       time.Time // by the wall clock: of the newest acknowledgement of anything, or of the welcome
 }
 
@@ -212,6 +213,7 @@ func (l *loop) heard(now time.Time) {
 
 func (l *loop) onHeartbeatAck(now time.Time, number int64) {
 	l.line.acked = true
+	l.line.ackedBeat = max(l.line.ackedBeat, number)
 	l.heard(now)
 	if number == l.line.heartbeats {
 		l.line.roundTrip = now.Sub(l.line.heartbeatSent)

@@ -125,7 +125,7 @@ func (l *loop) advance(now time.Time) {
 func (l *loop) nextDue(now time.Time) time.Time {
 	next := now.Add(time.Hour) // any time will do: advance is free to find nothing due
 	for _, due := range []time.Time{
-		l.line.redialAt, l.line.lostAt, l.line.heartbeatAt, l.trouble.nextDue(now), l.drain.cutAt, l.drain.overAt, l.idle.checkAt,
+		l.line.redialAt, l.line.lostAt, l.line.heartbeatAt, l.trouble.nextDue(now), l.drain.cutAt, l.drain.overAt, l.drain.nextDue(now), l.idle.checkAt,
 	} {
 		if !due.IsZero() && due.Before(next) {
 			next = due
@@ -141,7 +141,7 @@ func (l *loop) over(now time.Time) bool {
 		return true
 	case !l.drain.on:
 		return false
-	case l.active == 0 && len(l.reports) == 0:
+	case l.active == 0 && len(l.reports) == 0 && len(l.say.releases) == 0 && !l.crossing(now):
 		return true
 	}
 	return isDue(l.drain.overAt, now)

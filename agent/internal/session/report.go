@@ -34,9 +34,15 @@ type outgoing struct {
 	sentAt time.Time // zero: to be sent
 }
 
-// collectReports makes all reports of a ledger go out on a new link; those of another ledger stay in the outbox.
+// collectReports makes all reports of a ledger go out on a new link; those of another ledger stay in the outbox, and nobody
+// here will acknowledge them.
 func (l *loop) collectReports(ledgerID string) {
 	l.line.ledgerID = ledgerID
+	for _, w := range l.works {
+		if w.state == done && w.ledgerID != ledgerID {
+			l.leaveReport(w)
+		}
+	}
 	clear(l.reports)
 	for _, report := range l.cfg.Outbox.Pending(ledgerID) {
 		l.addReport(report, true)
@@ -57,6 +63,11 @@ func (l *loop) queueReport(w *work, report *stintv1.Report) {
 		l.addReport(report, false)
 		return
 	}
+	l.leaveReport(w)
+}
+
+// leaveReport gives up a work whose report only its own ledger can take.
+func (l *loop) leaveReport(w *work) {
 	delete(l.works, w.lease.GetLeaseId())
 	l.log.Warn("report stays in the outbox: it belongs to another ledger", "task", w.lease.GetTask().GetId(),
 		"ledger", w.ledgerID, "connected_to", l.line.ledgerID)

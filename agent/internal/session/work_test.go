@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
@@ -296,6 +298,86 @@ func TestDrainWithNothingToFinishEndsAtOnce(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestGrantThatCrossesTheDrainGoesBack: nobody would confirm it, and its task would stand still for the grant timeout (L8).
+func TestGrantThatCrossesTheDrainGoesBack(t *testing.T) {
+	launch(t, nil, func(a *agent) {
+		s, _ := a.meet("l")
+		s.until(granting)
+		a.Drain()
+		m := s.until((*stintv1.SessionRequest).GetDraining)
+		s.reply(&stintv1.SessionResponse{Grants: []*stintv1.Lease{{LeaseId: "y", Task: &stintv1.Task{Id: "t"}}}})
+		s.reply(&stintv1.SessionResponse{HeartbeatAck: &stintv1.HeartbeatAck{Number: m.GetHeartbeat().GetNumber()}})
+		m = s.until(func(m *stintv1.SessionRequest) bool { return len(m.GetReleases()) > 0 })
+		if r := m.GetReleases()[0]; r.GetLeaseId() != "y" || r.GetStarted() {
+			t.Errorf("message = %v; want y released, not started", m)
+		}
+		s.broken <- io.EOF
+		a.wantEnd("")
+	})
+}
+
+// TestDrainDoesNotWaitForASilentCoordinator bounds the wait for what may cross.
+func TestDrainDoesNotWaitForASilentCoordinator(t *testing.T) {
+	launch(t, nil, func(a *agent) {
+		s, _ := a.meet("l")
+		s.until(granting)
+		began := time.Now()
+		a.Drain()
+		s.until((*stintv1.SessionRequest).GetDraining)
+		s.broken <- io.EOF
+		a.wantEnd("")
+		if took := time.Since(began); took > minTelling {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+// TestReleasesAreToldThoughTheLinkIsDown: untold, they would cost each task a lost lease (Q3).
+func TestReleasesAreToldThoughTheLinkIsDown(t *testing.T) {
+	launch(t, func(c *Config) { c.Coordinators, c.DrainTime = c.Coordinators[:1], 5*time.Second }, func(a *agent) {
+		s, _ := a.meet("l")
+		a.grant(s, "x")
+		s.broken <- status.Error(codes.Unavailable, "restarting")
+		synctest.Wait()
+		a.Drain()
+		began := time.Now()
+		for time.Since(began) < 4500*time.Millisecond { // down until the calls are cut
+			select {
+			case s := <-a.dials:
+				s.broken <- io.EOF
+			case <-time.After(4500*time.Millisecond - time.Since(began)):
+			}
+		}
+		s, _ = a.meet("l")
+		m := s.until(func(m *stintv1.SessionRequest) bool { return len(m.GetReleases()) > 0 })
+		if r := m.GetReleases()[0]; r.GetLeaseId() != "x" || !r.GetStarted() {
+			t.Errorf("message = %v; want x released, started", m)
+		}
+		s.broken <- io.EOF
+		a.wantEnd("")
+	})
+}
+
+// TestAnotherLedgerHoldsNothingBack: what only an earlier ledger could acknowledge must not keep an idle agent for ever.
+func TestAnotherLedgerHoldsNothingBack(t *testing.T) {
+	launch(t, func(c *Config) { c.MaxIdleCycles = 3 }, func(a *agent) {
+		s, _ := a.meet("one")
+		c := a.grant(s, "x")[0]
+		s.broken <- io.EOF
+		synctest.Wait()
+		c.succeed()
+		s, hello := a.meet("two")
+		if !names(hello, "x") {
+			t.Errorf("hello = %v; want x", hello)
+		}
+		s.ackHeartbeats(time.Minute)
+		a.wantEnd("")
+		if len(a.Pending("one")) != 1 {
+			t.Errorf("outbox = %v; want the report", a.Pending("one"))
+		}
+	})
 }
 
 // TestDrainEndsWithoutAcks leaves the report where the next process finds it.
