@@ -77,7 +77,7 @@ func (r *Runner) answer(ctx context.Context, resp *http.Response, limit time.Dur
 	}
 	body, err := readBody(resp)
 	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return r.failed(stintv1.FailureClass_FAILURE_CLASS_TIMEOUT, resp.StatusCode, "no whole answer within %v", limit)
 	case err != nil && isLost(err):
 		return r.failed(stintv1.FailureClass_FAILURE_CLASS_TIMEOUT, resp.StatusCode, "answer broke off after %d bytes: %v", len(body), err)

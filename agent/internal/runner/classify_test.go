@@ -116,6 +116,29 @@ func TestFailedTaskStatesItsCost(t *testing.T) {
 	}
 }
 
+// TestRefusedResultStatesItsCost: what was paid is settled, whatever is wrong with the answer (B1).
+func TestRefusedResultStatesItsCost(t *testing.T) {
+	deep := strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth)
+	large := `"` + strings.Repeat("x", maxResult) + `"`
+	for name, result := range map[string]string{"too deep": deep, "too large": large} {
+		r := api(t, Config{}, fixed(200, `{"result":`+result+`,"budget_used":0.07}`))
+		if f := r.Run(t.Context(), lease(t, nil)).GetFailure(); f == nil || f.BudgetUsedUsd == nil || f.GetBudgetUsedUsd() != 0.07 {
+			t.Errorf("%s: failure = %v; want one that cost 0.07", name, f)
+		}
+	}
+}
+
+// TestWholeAnswerCountsThoughTimeIsUp: it was paid for.
+func TestWholeAnswerCountsThoughTimeIsUp(t *testing.T) {
+	r := newRunner(t, Config{Endpoint: "http://127.0.0.1:1"})
+	late, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	resp := &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(`{"result":"4"}`))}
+	if report := r.answer(late, resp, time.Second); report.GetResult().GetText() != "4" {
+		t.Errorf("report = %v; want the result", report)
+	}
+}
+
 func TestNoConnectionIsConnect(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -190,18 +190,16 @@ func (r *Runner) succeeded(status int, res *stintv1.Result, answer int) *stintv1
 		depth int
 	}{{"output", structDepth(res.GetOutput())}, {"usage", structDepth(res.GetUsage())}} {
 		if s.depth > maxDepth {
-			return r.failed(stintv1.FailureClass_FAILURE_CLASS_BAD_RESPONSE, status,
-				"%s is nested %d deep; at most %d can be recorded", s.name, s.depth, maxDepth)
+			return r.refused(status, &refusal{class: stintv1.FailureClass_FAILURE_CLASS_BAD_RESPONSE, cost: res.BudgetUsedUsd,
+				text: fmt.Sprintf("%s is nested %d deep; at most %d can be recorded", s.name, s.depth, maxDepth)})
 		}
 	}
 	if answer*maxGrowth <= maxResult {
 		return &stintv1.Report{Result: res}
 	}
 	if size := proto.Size(res); size > maxResult {
-		report := r.failed(stintv1.FailureClass_FAILURE_CLASS_RESULT_TOO_LARGE, status,
-			"result has %d bytes; at most %d can be recorded", size, maxResult)
-		report.Failure.BudgetUsedUsd = res.BudgetUsedUsd
-		return report
+		return r.refused(status, &refusal{class: stintv1.FailureClass_FAILURE_CLASS_RESULT_TOO_LARGE, cost: res.BudgetUsedUsd,
+			text: fmt.Sprintf("result has %d bytes; at most %d can be recorded", size, maxResult)})
 	}
 	return &stintv1.Report{Result: res}
 }
