@@ -52,10 +52,16 @@ func removeFile(path string) error {
 	return nil
 }
 
-// makeDir makes a folder with its parents, and sees to it that it stays there through a crash.
+// makeDir makes a folder with its parents, and sees to it that they stay there through a crash.
 func makeDir(path string) error {
-	if err := os.MkdirAll(path, 0o700); err != nil {
+	parent := filepath.Dir(path)
+	if _, err := os.Stat(parent); errors.Is(err, os.ErrNotExist) {
+		if err := makeDir(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("outbox: make folder: %w", err)
 	}
-	return syncDir(filepath.Dir(path))
+	return syncDir(parent)
 }

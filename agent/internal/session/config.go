@@ -9,6 +9,7 @@ import (
 	"net"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -108,7 +109,8 @@ func (c Config) checkCoordinators() error {
 	}
 	var faults []error
 	for _, address := range c.Coordinators {
-		if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" {
+		host, port, err := net.SplitHostPort(address)
+		if n, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil || host == "" || n == 0 {
 			faults = append(faults, fmt.Errorf("session: coordinator %q is no address; give HOST:PORT such as 127.0.0.1:7070", address))
 		}
 	}

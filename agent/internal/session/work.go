@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
@@ -178,7 +179,7 @@ func (l *loop) call(ctx context.Context, lease *stintv1.Lease) (report *stintv1.
 
 func internal(lease *stintv1.Lease, message string) *stintv1.Report {
 	return &stintv1.Report{LeaseId: lease.GetLeaseId(), Failure: &stintv1.Failure{
-		FailureClass: stintv1.FailureClass_FAILURE_CLASS_INTERNAL, Message: message,
+		FailureClass: stintv1.FailureClass_FAILURE_CLASS_INTERNAL, Message: strings.ToValidUTF8(message, "\uFFFD"),
 	}}
 }
 
