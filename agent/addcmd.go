@@ -12,9 +12,8 @@ import (
 	"github.com/stint-dev/stint/agent/internal/client"
 )
 
-// maxInstruction is the most that is read of an instruction file: the contract's bound on instruction and parameters
-// together, and a byte more, so that the coordinator refuses what is over it.
-const maxInstruction = 512<<10 + 1
+// maxInstruction is the contract's bound on instruction and parameters together, in bytes.
+const maxInstruction = 512 << 10
 
 // addCmd are the arguments of add. What isn't given is left to the coordinator's defaults.
 type addCmd struct {
@@ -101,9 +100,12 @@ func readInstruction(path string, stdin io.Reader) (string, error) {
 		defer func() { _ = file.Close() }() // it was only read
 		stdin = file
 	}
-	text, err := io.ReadAll(io.LimitReader(stdin, maxInstruction))
+	text, err := io.ReadAll(io.LimitReader(stdin, maxInstruction+1))
 	if err != nil {
 		return "", fmt.Errorf("add: instruction-file %q: %w; give a file that can be read, or - for standard input", path, err)
+	}
+	if len(text) > maxInstruction {
+		return "", fmt.Errorf("add: instruction-file %q has over %d bytes; give a shorter instruction", path, maxInstruction)
 	}
 	if len(text) == 0 {
 		return "", fmt.Errorf("add: instruction-file %q is empty; give a file with the instruction", path)

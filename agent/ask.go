@@ -40,6 +40,6 @@ func ask(ctx context.Context, in io.Reader, out io.Writer, question string) (boo
 		answer := strings.ToLower(strings.TrimSpace(line))
 		return answer == "y" || answer == "yes", nil
 	case <-ctx.Done():
-		return false, ctx.Err()
+		return false, fmt.Errorf("interrupted before the answer, so nothing was changed: %w", ctx.Err())
 	}
 }

@@ -13,14 +13,18 @@ const (
 	// gatherTime is how long a line of the log may wait for others: to write each by itself costs more than to make it.
 	gatherTime = 10 * time.Millisecond
 
-	// gatherSize is how many bytes may wait.
-	gatherSize = 64 << 10
+	// gatherMost is how many bytes may wait for a reader that does not read; what comes then is lost: a terminal that was
+	// stopped must not stop the work.
+	gatherMost = 1 << 20
 )
 
-// gatherer writes the lines of a moment together. Write may be called from any number of goroutines; what waits when the
-// program crashes is lost. Whoever makes one calls flush in the end.
+// gatherer writes the lines of a moment together. Write may be called from any number of goroutines and never waits for the
+// writer behind; what waits when the program crashes is lost. Whoever makes one calls flush in the end.
 type gatherer struct {
 	to io.Writer
+
+	writing sync.Mutex // taken before mu
+	written []byte     // guarded by writing: to be used again
 
 	mu    sync.Mutex
 	lines []byte
@@ -31,11 +35,10 @@ type gatherer struct {
 func (g *gatherer) Write(lines []byte) (int, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.lines = append(g.lines, lines...)
-	switch {
-	case len(g.lines) >= gatherSize:
-		g.write()
-	case !g.timed:
+	if len(g.lines)+len(lines) <= gatherMost {
+		g.lines = append(g.lines, lines...)
+	}
+	if !g.timed {
 		g.timed = true
 		time.AfterFunc(gatherTime, g.flush)
 	}
@@ -43,17 +46,16 @@ func (g *gatherer) Write(lines []byte) (int, error) {
 }
 
 func (g *gatherer) flush() {
+	g.writing.Lock()
+	defer g.writing.Unlock()
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.timed = false
-	g.write()
-}
-
-func (g *gatherer) write() {
-	if len(g.lines) > 0 {
-		_, _ = g.to.Write(g.lines)
-		g.lines = g.lines[:0]
+	lines := g.lines
+	g.lines, g.timed = g.written[:0], false
+	g.mu.Unlock()
+	if len(lines) > 0 {
+		_, _ = g.to.Write(lines)
 	}
+	g.written = lines
 }
 
 // newLogger writes lines of a level, debug, info, warn or error, and above to w, as text or json. Times are UTC, so that the

@@ -10,8 +10,9 @@
 //
 // # What is always true
 //
-//   - Exit code 0 is a clean end, also after an interrupt; 1 is every error, a wrong command or flag included. There are no
-//     others: the CLI library's own are mapped.
+//   - Exit code 0 is a clean end, an interrupt of what runs until then included: run, watch, status --watch, sandbox. 1 is
+//     every error, a wrong command or flag and an interrupt before the answer included: `wait a && next` must not go on.
+//     There are no others: the CLI library's own are mapped.
 //   - Answers go to standard output, all else to standard error: notes, errors, and the usage that follows a wrong command.
 //   - Every flag has an environment variable, STINT_ and its name in upper case with underscores; flags of one name share
 //     it. The command line goes before the environment.
@@ -25,7 +26,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -83,9 +83,9 @@ func (a *app) main(args []string) int {
 	return a.finish(err)
 }
 
-// finish tells an error, and makes the exit code of it. A command that an interrupt ended did what it was asked to.
+// finish tells an error, and makes the exit code of it.
 func (a *app) finish(err error) int {
-	if err == nil || errors.Is(err, context.Canceled) {
+	if err == nil {
 		return exitClean
 	}
 	_, _ = fmt.Fprintf(a.stderr, "%s: %v\n", programName, err)
@@ -125,5 +125,13 @@ func (a *app) parser() (*kong.Kong, error) {
 
 // interruptible answers a context that ends at an interrupt, and what gives the signals back.
 func interruptible() (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	return signal.NotifyContext(context.Background(), endings()...)
+}
+
+// endings are the signals that ask a program to end; that of a terminal which goes away is one, unless nohup says otherwise.
+func endings() []os.Signal {
+	if signal.Ignored(syscall.SIGHUP) {
+		return []os.Signal{os.Interrupt, syscall.SIGTERM}
+	}
+	return []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
 }

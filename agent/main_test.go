@@ -97,6 +97,10 @@ func TestFailuresExitOne(t *testing.T) {
 	address := ln.Addr().String()
 	_ = ln.Close()
 	none := "no coordinator at " + address
+	long := filepath.Join(t.TempDir(), "long")
+	if err := os.WriteFile(long, []byte(strings.Repeat("я", maxInstruction)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, tc := range []struct {
 		line []string
 		want string
@@ -104,6 +108,7 @@ func TestFailuresExitOne(t *testing.T) {
 		{[]string{"add", "a", "do"}, none},
 		{[]string{"add", "a", "--instruction-file", "-"}, none},
 		{[]string{"add", "a", "--instruction-file", filepath.Join(t.TempDir(), "none")}, "instruction-file"},
+		{[]string{"add", "a", "--instruction-file", long}, "has over 524288 bytes"},
 		{[]string{"add", "a", "do", "--intensity", "max"}, `intensity "max" is unknown`},
 		{[]string{"get", "a"}, none},
 		{[]string{"list"}, none},
@@ -146,11 +151,12 @@ func TestCleanExits(t *testing.T) {
 	}
 }
 
-// An interrupt is a clean end.
-func TestInterruptExitsClean(t *testing.T) {
+// An interrupt of what was not done yet is no clean end, and hides no other error.
+func TestInterruptBeforeTheAnswerIsAnError(t *testing.T) {
 	var errs bytes.Buffer
 	a := &app{stderr: &errs}
-	if code := a.finish(fmt.Errorf("client: watch events: %w", context.Canceled)); code != 0 || errs.Len() != 0 {
+	both := errors.Join(errors.New("client: cancel task a: TASK_NOT_FOUND"), fmt.Errorf("client: cancel task b: %w", context.Canceled))
+	if code := a.finish(both); code != 1 || !strings.Contains(errs.String(), "TASK_NOT_FOUND") {
 		t.Errorf("code %d, errors %q", code, errs.String())
 	}
 	if code := a.finish(context.DeadlineExceeded); code != 1 || errs.Len() == 0 {

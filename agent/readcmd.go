@@ -61,12 +61,10 @@ func (c *statusCmd) Validate() error {
 
 // Run shows the status, once or as it changes.
 func (c *statusCmd) Run(a *app) error {
-	return c.do(a, func(ctx context.Context, cl *client.Client) error {
-		if c.Watch {
-			return cl.Follow(ctx, c.Follow)
-		}
-		return cl.Status(ctx)
-	})
+	if c.Watch {
+		return c.until(a, func(ctx context.Context, cl *client.Client) error { return cl.Follow(ctx, c.Follow) })
+	}
+	return c.do(a, func(ctx context.Context, cl *client.Client) error { return cl.Status(ctx) })
 }
 
 // waitCmd waits for tasks.
@@ -104,5 +102,5 @@ type watchCmd struct {
 // Run shows events until it is interrupted.
 func (c *watchCmd) Run(a *app) error {
 	spec := client.WatchSpec{From: c.From, Queue: c.Queue, Tasks: c.Task, Kinds: c.Kind}
-	return c.do(a, func(ctx context.Context, cl *client.Client) error { return cl.Watch(ctx, spec) })
+	return c.until(a, func(ctx context.Context, cl *client.Client) error { return cl.Watch(ctx, spec) })
 }

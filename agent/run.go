@@ -90,7 +90,8 @@ func (c *runCmd) Run(a *app) (err error) {
 func serve(s *session.Session, logger *slog.Logger) error {
 	ctx, stop := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, endings()...)
+	signal.Ignore(syscall.SIGPIPE) // whoever reads the log may go, as tee does at Ctrl-C; what runs is not to die of that
 	watched := make(chan struct{})
 	defer func() { signal.Stop(signals); stop(); <-watched }()
 	go func() {

@@ -240,9 +240,26 @@ func TestLinesOfAMomentAreWrittenTogether(t *testing.T) {
 		}
 		_, _ = g.Write([]byte("c\n"))
 		g.flush()
-		_, _ = g.Write([]byte(strings.Repeat("d", gatherSize)))
-		if writes, text := out.found(); writes != 3 || text != "a\nb\nc\n"+strings.Repeat("d", gatherSize) {
-			t.Errorf("%d writes of %d bytes; want one at the flush, and one of what is too long to wait", writes, len(text))
+		if writes, text := out.found(); writes != 2 || text != "a\nb\nc\n" {
+			t.Errorf("%d writes of %q; want one more at the flush", writes, text)
 		}
 	})
+}
+
+// TestLogThatNobodyReadsStopsNothing: with the loop that writes it would stop the heartbeats.
+func TestLogThatNobodyReadsStopsNothing(t *testing.T) {
+	read, stuck := io.Pipe()
+	g := &gatherer{to: stuck}
+	go g.flush()
+	line := []byte(strings.Repeat("x", 1<<10))
+	for range 20 * gatherMost / len(line) {
+		_, _ = g.Write(line)
+	}
+	g.mu.Lock()
+	if len(g.lines) > gatherMost {
+		t.Errorf("%d bytes wait; want at most %d", len(g.lines), gatherMost)
+	}
+	g.mu.Unlock()
+	_ = read.Close()
+	g.flush()
 }

@@ -36,6 +36,16 @@ func (t target) do(a *app, verb func(context.Context, *client.Client) error) (er
 	}))
 }
 
+// until is do for a verb that goes on until it is interrupted.
+func (t target) until(a *app, verb func(context.Context, *client.Client) error) error {
+	return t.do(a, func(ctx context.Context, c *client.Client) error {
+		if err := verb(ctx, c); !errors.Is(err, context.Canceled) {
+			return err
+		}
+		return nil
+	})
+}
+
 // narrowest is the width taken where a terminal doesn't tell its own: that of the oldest terminals.
 const narrowest = 80
 

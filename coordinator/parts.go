@@ -48,7 +48,7 @@ func signals() (soft, hard context.Context, stop func()) {
 	soft, first := context.WithCancel(context.Background())
 	hard, second := context.WithCancel(context.Background())
 	got := make(chan os.Signal, 2)
-	signal.Notify(got, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(got, endings()...)
 	go func() {
 		for _, end := range []func(){first, second} {
 			select {
@@ -64,4 +64,13 @@ func signals() (soft, hard context.Context, stop func()) {
 		first()
 		second()
 	}
+}
+
+// endings are the signals that ask a program to end; that of a terminal which goes away is one,
+// unless nohup says otherwise.
+func endings() []os.Signal {
+	if signal.Ignored(syscall.SIGHUP) {
+		return []os.Signal{os.Interrupt, syscall.SIGTERM}
+	}
+	return []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/stint-dev/stint/coordinator/internal/engine"
@@ -44,6 +46,7 @@ func (s *serve) Run(c *console) error {
 	logger := newLogger(c.Err, s.LogLevel, s.LogFormat)
 	soft, hard, stop := signals()
 	defer stop()
+	signal.Ignore(syscall.SIGPIPE) // whoever reads the log may go; what is served is not to end with that
 	if err := profiled(s.CPUProfile, func() error { return s.serve(soft, hard, logger) }); err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -81,6 +82,21 @@ func TestWorkerPyRunIsTheDefault(t *testing.T) {
 		"STINT_MAX_IDLE_CYCLES=1", "STINT_IDLE_INTERVAL=50ms"}}.start(t)
 	if code := agent.wait(); code != 0 {
 		t.Errorf("exit code %d", code)
+	}
+	l.completed(t, "one")
+}
+
+// TestLogReaderThatGoesEndsNothing: at Ctrl-C a `tee` that reads the log dies with the terminal, and the agent is to finish.
+func TestLogReaderThatGoesEndsNothing(t *testing.T) {
+	c := startCoordinator(t)
+	l := c.dial(t)
+	l.submit(t, task("one"))
+	dir := t.TempDir()
+	sh := command{name: "/bin/sh", dir: dir, args: []string{"-c", `{ "$0" "$@"; echo $? >code; } 2>&1 | read line`,
+		program(t, agentName), "run", "1", "--coordinator", c.grpc, "--api-endpoint", "http://" + serveAPI(t, nil).addr}}
+	sh.run(t)
+	if code, err := os.ReadFile(filepath.Join(dir, "code")); err != nil || string(code) != "0\n" {
+		t.Errorf("exit code %q, %v; want 0", code, err)
 	}
 	l.completed(t, "one")
 }

@@ -23,7 +23,7 @@ func (c *Client) CancelMatching(ctx context.Context, f Filter, reason string, co
 	}
 	return c.changeMatching(ctx, f, confirmed, bulk{verb: "cancel", past: "cancelled",
 		page: func(ctx context.Context, count bool, token string) (sums, string, error) {
-			resp, err := change(ctx, c, "cancel tasks", c.tasks.CancelTasks,
+			resp, err := changeOrCount(ctx, c, count, "cancel tasks", c.tasks.CancelTasks,
 				&stintv1.CancelTasksRequest{Filter: filter, Reason: reason, ValidateOnly: count, PageToken: token})
 			return sums{resp.GetMatched(), resp.GetChanged()}, resp.GetNextPageToken(), err
 		},
@@ -44,13 +44,21 @@ func (c *Client) RetryMatching(ctx context.Context, f Filter, expire string, con
 	}
 	return c.changeMatching(ctx, f, confirmed, bulk{verb: "retry", past: "retried",
 		page: func(ctx context.Context, count bool, token string) (sums, string, error) {
-			resp, err := change(ctx, c, "retry tasks", c.tasks.RetryTasks,
+			resp, err := changeOrCount(ctx, c, count, "retry tasks", c.tasks.RetryTasks,
 				&stintv1.RetryTasksRequest{Filter: filter, ExpireTime: until, ValidateOnly: count, PageToken: token})
 			return sums{resp.GetMatched(), resp.GetChanged()}, resp.GetNextPageToken(), err
 		},
 		message: func(s sums) proto.Message {
 			return &stintv1.RetryTasksResponse{Matched: s.matched, Changed: s.changed}
 		}})
+}
+
+// changeOrCount is change, but for a count, which has no effect that could be unknown.
+func changeOrCount[Req, Resp any](ctx context.Context, c *Client, count bool, what string, f unary[Req, Resp], req *Req) (*Resp, error) {
+	if count {
+		return call(ctx, c, what, f, req)
+	}
+	return change(ctx, c, what, f, req)
 }
 
 // bulk is a change by filter.

@@ -28,6 +28,6 @@
 // # What callers must do
 //
 // Dial, then New, then call verbs from one goroutine; close the connection at the end. When ctx ends, a verb returns an
-// error that wraps ctx.Err(); for an interrupted program that is no failure. New may be given any
+// error that wraps ctx.Err(); for Watch and Follow, which run until then, that is no failure. New may be given any
 // grpc.ClientConnInterface: its two methods are all that a stand-in has to have.
 package client

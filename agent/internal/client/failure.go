@@ -41,10 +41,10 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// failed turns the error of a call into a line for people. Once ctx has ended the cause is ours, not the coordinator's.
+// failed turns the error of a call into a line for people. Once ctx has ended the cause is an interrupt, not the coordinator.
 func (c *Client) failed(ctx context.Context, what string, err error) error {
 	if ctx.Err() != nil {
-		return fmt.Errorf("client: %s: %w", what, ctx.Err())
+		return &failure{what: oneLine(what), why: "interrupted", err: ctx.Err()}
 	}
 	s := status.Convert(err)
 	d := detailsOf(s)
@@ -165,5 +165,5 @@ func (f *failure) unsure() bool {
 	if detailsOf(s).info != nil {
 		return false
 	}
-	return s.Code() == codes.DeadlineExceeded || (s.Code() == codes.Unavailable && !strings.Contains(s.Message(), dialling))
+	return errors.Is(f.err, context.Canceled) || s.Code() == codes.DeadlineExceeded || (s.Code() == codes.Unavailable && !strings.Contains(s.Message(), dialling))
 }

@@ -56,7 +56,7 @@ func (c *Client) waitFor(ctx context.Context, id string, deadline time.Time) (*s
 			left = min(left, deadline.Sub(c.opts.Now()))
 		}
 		if left <= 0 {
-			return task, nil
+			return c.lastLook(ctx, what, task, tries), nil
 		}
 		req := &stintv1.WaitTaskRequest{TaskId: id, Timeout: durationpb.New(left)}
 		resp, err := callFor(ctx, c, what, left+callTimeout, c.tasks.WaitTask, req)
@@ -65,7 +65,11 @@ func (c *Client) waitFor(ctx context.Context, id string, deadline time.Time) (*s
 				return nil, err
 			}
 			c.note("%s; trying again", cause(err))
-			if err := c.opts.Sleep(ctx, tries.next(after)); err != nil {
+			rest := tries.next(after)
+			if !deadline.IsZero() {
+				rest = min(rest, max(0, deadline.Sub(c.opts.Now())))
+			}
+			if err := c.opts.Sleep(ctx, rest); err != nil {
 				return nil, c.failed(ctx, what, err)
 			}
 			continue
@@ -74,4 +78,16 @@ func (c *Client) waitFor(ctx context.Context, id string, deadline time.Time) (*s
 		tries.reset()
 	}
 	return task, nil
+}
+
+// lastLook is the task as it stands when time is up: after tries in vain that may be other than it was seen last.
+func (c *Client) lastLook(ctx context.Context, what string, seen *stintv1.Task, tries pause) *stintv1.Task {
+	if tries.tries == 0 {
+		return seen
+	}
+	resp, err := call(ctx, c, what, c.tasks.GetTask, &stintv1.GetTaskRequest{TaskId: seen.GetId()})
+	if err != nil {
+		return seen
+	}
+	return resp.GetTask()
 }

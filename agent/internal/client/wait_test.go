@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +69,23 @@ func TestWaitTimeout(t *testing.T) {
 	}
 	if len(asks) != 3 || asks[0] != 50*time.Second || asks[1] != 30*time.Second || asks[2] != 10*time.Second {
 		t.Errorf("asked to wait %v, want 50s, 30s, 10s", asks)
+	}
+}
+
+// Time that runs out while the coordinator is away ends the pause, and the task is judged by one more look.
+func TestWaitLooksOnceMoreInTheEnd(t *testing.T) {
+	clock := now
+	patience := refusal(codes.ResourceExhausted, "TOO_MANY_WAITS", "64 wait", &errdetails.RetryInfo{RetryDelay: durationpb.New(time.Minute)})
+	var slept time.Duration
+	b := newBench(t, map[string][]reply{
+		"GetTask":  {ok(&stintv1.GetTaskResponse{Task: running()}), ok(&stintv1.GetTaskResponse{Task: completed()})},
+		"WaitTask": {fails(patience)},
+	}, func(o *Options) {
+		o.Now = func() time.Time { return clock }
+		o.Sleep = func(_ context.Context, d time.Duration) error { slept += d; clock = clock.Add(d); return nil }
+	})
+	if err := b.Wait(t.Context(), []string{"rivers"}, 20*time.Second); err != nil || slept != 20*time.Second {
+		t.Errorf("got %v after a pause of %v; want the task, which has completed, after 20 s", err, slept)
 	}
 }
 
