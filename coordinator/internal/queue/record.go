@@ -1,6 +1,9 @@
 package queue
 
-import "time"
+import (
+	"crypto/sha256"
+	"time"
+)
 
 // Serial is a task's number inside: rising, never reused, from 1.
 type Serial uint64
@@ -14,6 +17,13 @@ func (i Instant) String() string {
 
 // Digest is the first half of a SHA-256 over content, to compare repeats.
 type Digest [16]byte
+
+// DigestOf is the digest of content in its one deterministic encoding.
+func DigestOf(content []byte) (d Digest) {
+	sum := sha256.Sum256(content)
+	copy(d[:], sum[:])
+	return d
+}
 
 // Micros is money in millionths of a US dollar.
 type Micros int64

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"math"
 	"unicode/utf8"
@@ -21,13 +20,6 @@ func canonical(b []byte, m proto.Message) ([]byte, error) {
 		return nil, fmt.Errorf("server: encode %s: %w", m.ProtoReflect().Descriptor().Name(), err)
 	}
 	return b, nil
-}
-
-// digest is what two contents are compared by.
-func digest(b []byte) (d queue.Digest) {
-	sum := sha256.Sum256(b)
-	copy(d[:], sum[:])
-	return d
 }
 
 // encoder encodes what is kept of messages: canonically, which for most of them it does by hand,
@@ -68,7 +60,7 @@ func (e *encoder) result(r *stintv1.Result) ([]byte, queue.Digest, error) {
 		return nil, queue.Digest{}, err
 	}
 	e.shared = b
-	return b[1:len(b):len(b)], digest(b), nil
+	return b[1:len(b):len(b)], queue.DigestOf(b), nil
 }
 
 // hasPlainCode tells that appendTask encodes all of a task.

@@ -213,7 +213,7 @@ func TestResultsAreEncodedAsByTheLibrary(t *testing.T) {
 			if err != nil {
 				continue
 			}
-			if sum != digest(marked) {
+			if sum != queue.DigestOf(marked) {
 				t.Fatalf("%v: another digest", r)
 			}
 			got, want = append(got, b), append(want, marked[1:])

@@ -58,7 +58,7 @@ func failureReport(r *stintv1.Report) (engine.Report, error) {
 	f := r.Failure
 	cost, has, _ := costOf(f.BudgetUsedUsd)
 	return engine.Report{
-		LeaseID: r.GetLeaseId(), Digest: digest(encoded), Cost: cost, HasCost: has,
+		LeaseID: r.GetLeaseId(), Digest: queue.DigestOf(encoded), Cost: cost, HasCost: has,
 		Failure: queue.Failure{
 			Class: reportedClass(f.GetFailureClass()), Message: cut(f.GetMessage(), maxFailureMessage),
 			HTTPStatus: f.GetHttpStatus(), RetryAfter: max(f.GetRetryAfter().AsDuration(), 0),

@@ -82,7 +82,7 @@ func (e *encoder) spec(s *queue.Spec, t *stintv1.Task) error {
 	}
 	r := t.GetRetry()
 	*s = queue.Spec{
-		ID: t.GetId(), Digest: digest(payload), Queue: t.GetQueue(), Priority: t.GetPriority(),
+		ID: t.GetId(), Digest: queue.DigestOf(payload), Queue: t.GetQueue(), Priority: t.GetPriority(),
 		DependsOn: t.GetDependsOn(), OnFailure: queue.Policy(t.GetOnDependencyFailure()),
 		NotBefore: instant(t.GetNotBefore()), ExpireTime: instant(t.GetExpireTime()),
 		AttemptTimeout: t.GetAttemptTimeout().AsDuration(),

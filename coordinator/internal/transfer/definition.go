@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"encoding/hex"
 	"slices"
 	"strings"
 
@@ -9,6 +10,8 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
+
+	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
 // definition is what a task is.
@@ -17,9 +20,10 @@ type definition struct {
 	path     string // of its object; empty for a line
 	size     int    // bytes of JSON
 	task     *stintv1.Task
-	own      *record // where it says that it stands; nil: nowhere
-	exported bool    // written by Export
-	order    string  // created_at of an export, to restore the order of submits
+	own      *record       // where it says that it stands; nil: nowhere
+	exported bool          // written by Export
+	order    string        // created_at of an export, to restore the order of submits
+	digest   *queue.Digest // of an export, where it is not that of the content; nil: it is
 }
 
 // textKeys may hold a task's text; the first that does is taken.
@@ -60,7 +64,7 @@ func (f *fields) definition(n *node) *definition {
 }
 
 // exportKeys have a meaning only in a line that Export wrote.
-var exportKeys = map[string]bool{"stint": true, "state": true, "run": true, "attempts": true, "created_at": true}
+var exportKeys = map[string]bool{"stint": true, "state": true, "run": true, "attempts": true, "created_at": true, "digest": true}
 
 // export finds the key that Export alone writes, and gives the keys that mean something then.
 func (f *fields) export(n *node, stint **node) map[string]bool {
@@ -205,8 +209,27 @@ func (f *fields) own(n *node, d *definition) {
 		d.own = rec
 	}
 	for i := range n.members {
-		if m := &n.members[i]; d.exported && m.key == "created_at" {
+		switch m := &n.members[i]; {
+		case !d.exported:
+		case m.key == "created_at":
 			d.order = f.str(m.key, &m.value)
+		case m.key == "digest":
+			d.digest = f.digest(m.key, &m.value)
 		}
 	}
+}
+
+// digest reads the digest of a content that is not told; nil: none.
+func (f *fields) digest(key string, n *node) *queue.Digest {
+	if !f.is(key, n, isString) {
+		return nil
+	}
+	var d queue.Digest
+	b, err := hex.DecodeString(n.text)
+	if err != nil || len(b) != len(d) {
+		f.fault(n.at, key, "is %s: give the %d hexadecimal digits that export wrote, or drop it", quoted(n.text), hex.EncodedLen(len(d)))
+		return nil
+	}
+	copy(d[:], b)
+	return &d
 }

@@ -33,4 +33,9 @@
 // order and the same terminal states, results and failures; of attempts it keeps the last, and
 // runs begin at 1. Lines come newest first, and are taken in oldest first. Only tasks have lines:
 // the settings of queues, and sums of what was spent, stay with the ledger.
+//
+// A line has a digest where its content is not what was submitted, since a queue's defaults or a
+// retry changed it. By the digest the submit that made the task is a repeat of it there too, and
+// its own ledger knows the line again. Who edits such a line drops its digest. A coordinator does
+// not tell digests, so lines asked of a running one have none: then such a task has other content.
 package transfer

@@ -3,6 +3,7 @@ package transfer
 import (
 	"bufio"
 	"context"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"time"
@@ -38,7 +39,7 @@ func ExportLedger(ctx context.Context, l ledger.Ledger, to io.Writer) (int, erro
 		for _, t := range page.Tasks {
 			task, err := stored(t)
 			if err == nil {
-				err = w.write(task)
+				err = w.write(task, ownDigest(t, task.GetStatus().GetRun()))
 			}
 			if err != nil {
 				return w.n, err
@@ -51,8 +52,9 @@ func ExportLedger(ctx context.Context, l ledger.Ledger, to io.Writer) (int, erro
 	}
 }
 
-// ExportCoordinator writes every task of a running coordinator like ExportLedger. Tasks that
-// change meanwhile are shown in their older or newer state; those submitted meanwhile may lack.
+// ExportCoordinator writes every task of a running coordinator like ExportLedger, but for their
+// digests, which it does not tell. Tasks that change meanwhile are shown in their older or newer
+// state; those submitted meanwhile may lack.
 func ExportCoordinator(ctx context.Context, conn grpc.ClientConnInterface, to io.Writer) (int, error) {
 	return exportTasks(ctx, stintv1.NewTaskServiceClient(conn), to)
 }
@@ -67,7 +69,7 @@ func exportTasks(ctx context.Context, c stintv1.TaskServiceClient, to io.Writer)
 			return w.n, fmt.Errorf("transfer: list tasks of the coordinator: %w", err)
 		}
 		for _, t := range page.GetTasks() {
-			if err := w.write(t); err != nil {
+			if err := w.write(t, ""); err != nil {
 				return w.n, err
 			}
 		}
@@ -112,6 +114,15 @@ func stored(t *ledger.Task) (*stintv1.Task, error) {
 		})
 	}
 	return out, nil
+}
+
+// ownDigest is the stored digest where the content in the line has another: a queue's defaults,
+// or a retry, changed what was submitted. Empty: it need not be told.
+func ownDigest(t *ledger.Task, run int32) string {
+	if run <= 1 && queue.DigestOf(t.Spec.Payload) == t.Spec.Digest {
+		return ""
+	}
+	return hex.EncodeToString(t.Spec.Digest[:])
 }
 
 func newest(attempts []queue.Attempt) (n int32) {

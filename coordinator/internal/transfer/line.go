@@ -43,6 +43,7 @@ type line struct {
 	Run       int32           `json:"run"`
 	Attempts  int32           `json:"attempts"`
 	CreatedAt string          `json:"created_at"`
+	Digest    string          `json:"digest,omitempty"`
 	Stint     json.RawMessage `json:"stint"`
 }
 
@@ -158,11 +159,13 @@ func newLiner(w io.Writer) *liner {
 	return &liner{enc: enc}
 }
 
-func (w *liner) write(t *stintv1.Task) error {
+// write writes a task, and its digest where the content does not have it.
+func (w *liner) write(t *stintv1.Task, digest string) error {
 	l, err := lineOf(t)
 	if err != nil {
 		return err
 	}
+	l.Digest = digest
 	w.n++
 	return w.enc.Encode(l)
 }

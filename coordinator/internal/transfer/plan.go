@@ -165,6 +165,9 @@ func (p *Plan) add(d *definition, a Admission) {
 		r.faults.add(d.at, "%s", strings.TrimPrefix(d.path+": ", ": ")+renamed(err.Error()))
 		return
 	}
+	if d.digest != nil {
+		spec.Digest = *d.digest
+	}
 	t := planned{at: d.at, path: d.path, exported: d.exported, Imported: queue.Imported{Spec: spec, State: queue.Ready}}
 	if rec := r.standing(d); rec != nil {
 		if err := t.stand(rec); err != nil {
