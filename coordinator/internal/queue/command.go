@@ -284,6 +284,9 @@ type Imported struct {
 	Agent   string
 	Start   Instant
 	Finish  Instant
+	// Forgotten are those of Spec.DependsOn that the older system had pruned. If they are not here
+	// either, the task is as if they had been pruned here.
+	Forgotten []string
 }
 
 // Read runs F on the loop, on the state after the commands before it. F must not keep the machine.

@@ -1,11 +1,14 @@
 package queue
 
+import "slices"
+
 // importTasks brings tasks of an older system in, all or none; terminal ones keep their
 // result or failure, with one attempt to their name.
 func (m *Machine) importTasks(c *Import) {
 	specs := make([]Spec, len(c.Tasks))
 	for i := range c.Tasks {
 		specs[i] = c.Tasks[i].Spec
+		specs[i].DependsOn = c.Tasks[i].kept()
 	}
 	existed, ok, err := m.repeats(specs, nil, &c.Lookup)
 	if !ok {
@@ -21,6 +24,9 @@ func (m *Machine) importTasks(c *Import) {
 		return
 	}
 	c.Existed = existed
+	for i := range c.Tasks {
+		specs[i].DependsOn = c.Tasks[i].Spec.DependsOn
+	}
 	next, made := 0, m.makeAll(specs, existed, &c.Lookup)
 	for i := range c.Tasks {
 		if existed[i] {
@@ -53,4 +59,12 @@ func (m *Machine) finishImported(h uint32, t *task, x *Imported) {
 	if x.Finish != 0 {
 		last.Status.Finish = min(x.Finish, m.now) // later, its retention would end after that of its event
 	}
+}
+
+// kept are the dependencies that must be there.
+func (x *Imported) kept() []string {
+	if len(x.Forgotten) == 0 {
+		return x.Spec.DependsOn
+	}
+	return slices.DeleteFunc(slices.Clone(x.Spec.DependsOn), func(id string) bool { return slices.Contains(x.Forgotten, id) })
 }

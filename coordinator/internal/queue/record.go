@@ -47,7 +47,7 @@ type Spec struct {
 	Queue          string
 	Priority       int32 // −100…100
 	DependsOn      []string
-	Parents        []Serial // of DependsOn, in its order; set by the machine
+	Parents        []Serial // of DependsOn, in its order, 0 for one forgotten before an import; set by the machine
 	OnFailure      Policy
 	NotBefore      Instant
 	ExpireTime     Instant

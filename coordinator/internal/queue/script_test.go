@@ -90,7 +90,7 @@ func importWords(w words) []Command {
 	}
 	c := &Import{}
 	for _, s := range w.specs() {
-		x.Spec = s
+		x.Spec, x.Forgotten = s, w.list("forgotten")
 		c.Tasks = append(c.Tasks, x)
 	}
 	return []Command{c}

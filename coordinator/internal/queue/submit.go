@@ -248,7 +248,10 @@ func (m *Machine) attachAll(h uint32, s *Spec, lk *Lookup) {
 	}
 	s.Parents = make([]Serial, len(s.DependsOn))
 	for i, id := range s.DependsOn {
-		p, state, _ := m.parent(id, lk)
+		p, state, found := m.parent(id, lk)
+		if !found {
+			continue // forgotten before an import: its serial stays 0, which no task has
+		}
 		s.Parents[i] = p
 		m.attach(h, p, state)
 	}

@@ -107,17 +107,26 @@ func withoutRetry(t *testing.T, id string) queue.Digest {
 // retry starts another run of a task, with another expire_time.
 func retry(t *testing.T, l ledger.Ledger, id string, expire queue.Instant) {
 	t.Helper()
+	served(t, l, func(e *engine.Engine) {
+		if n, err := e.Retry(t.Context(), []queue.Choice{{ID: id}}, expire); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+	})
+}
+
+// served runs f while an engine serves the ledger.
+func served(t *testing.T, l ledger.Ledger, f func(e *engine.Engine)) {
+	t.Helper()
 	e, err := engine.New(engine.Config{LeaseTTL: writerTTL, GrantTimeout: writerGrant, MaxLive: writerLive, Logger: quiet}, l)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- e.Run(ctx) }()
 	<-e.Active()
-	if n, err := e.Retry(ctx, []queue.Choice{{ID: id}}, expire); n != 1 || err != nil {
-		t.Fatal(n, err)
-	}
+	f(e)
 	stop()
 	if err := errors.Join(<-ended, l.Close()); err != nil {
 		t.Fatal(err)
@@ -262,6 +271,50 @@ func TestExportedTerminalTaskMayLackItsDependency(t *testing.T) {
 	write(t, p, memledger.New())
 	if n := len(p.reading.warnings.list); n != 1 {
 		t.Errorf("%d warnings, want 1: %v", n, p.reading.warnings.list)
+	}
+}
+
+// orphan is the line of a live task whose parent has none.
+func orphan(policy string) string {
+	return `{"id": "child", "prompt": "After {{ results.gone.text }}", "depends_on": ["gone"], "status": "pending", "state": "READY",` +
+		` "stint": {"onDependencyFailure": "ON_DEPENDENCY_FAILURE_` + policy + `"}}`
+}
+
+// A task that runs whatever becomes of its parent outlives one that failed. It waits for nothing more,
+// and its lease has the parent as one that is forgotten; a retry is refused, as it was before (Q2).
+func TestExportedTaskThatRunsAnywayMayLackItsDependency(t *testing.T) {
+	l := memledger.New()
+	p := reimport(t, orphan("RUN"))
+	write(t, p, l)
+	if n := len(p.reading.warnings.list); n != 1 {
+		t.Errorf("%d warnings, want 1: %v", n, p.reading.warnings.list)
+	}
+	served(t, l, func(e *engine.Engine) {
+		leases, err := e.Acquire(t.Context(), engine.Acquire{Agent: "me", Max: 1, Length: time.Minute})
+		if err != nil || len(leases) != 1 || len(leases[0].Parents) != 1 || leases[0].Parents[0].ID != "gone" || leases[0].Parents[0].State != 0 {
+			t.Fatalf("leases %+v, %v; want one, whose parent has no state", leases, err)
+		}
+		failed := engine.Report{LeaseID: leases[0].ID, Failure: queue.Failure{Class: queue.ClassTaskFailed}}
+		if _, err := e.Report(t.Context(), []engine.Report{failed}); err != nil {
+			t.Fatal(err)
+		}
+		var refused *queue.Error
+		if _, err := e.Retry(t.Context(), []queue.Choice{{ID: "child"}}, 0); !errors.As(err, &refused) || refused.Reason != queue.DependencyNotFound {
+			t.Errorf("retry: %v", err)
+		}
+	})
+}
+
+// While a task with another policy lives, nothing that it depends on is forgotten.
+func TestExportedTaskThatWaitsMustHaveItsDependency(t *testing.T) {
+	for _, policy := range []string{"CANCEL", "WAIT"} {
+		p := reimport(t, orphan(policy))
+		if err := p.Check(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Err(); err == nil || !strings.Contains(err.Error(), "found nowhere") {
+			t.Errorf("%s: %v", policy, err)
+		}
 	}
 }
 

@@ -69,17 +69,19 @@ func (p *Plan) circle(at int, ring []string) {
 
 func dependsPath(path string) string { return strings.TrimPrefix(path+".depends_on", ".") }
 
-// absent judges a dependency that neither the files nor the ledger hold. What has ended in an
-// export outlived its dependency, and keeps it in its payload; else it is a fault.
+// absent judges a dependency that neither the files nor the ledger hold. In an export, what has
+// ended outlived its dependencies, and what runs whatever becomes of them outlived those that
+// failed; all else keeps what it depends on, so that there it is a fault.
 func (p *Plan) absent(id string, tasks []int) {
 	for _, i := range tasks {
 		t := &p.tasks[i]
 		if p.existed[t.Spec.ID] {
 			continue
 		}
-		if t.exported && t.State.Terminal() {
-			t.Spec.DependsOn = slices.DeleteFunc(slices.Clone(t.Spec.DependsOn), func(on string) bool { return on == id })
-			p.reading.warnings.add(t.at, "%s: %s was forgotten before the export: a retry will not wait for it", dependsPath(t.path), quoted(id))
+		if t.exported && (t.State.Terminal() || t.Spec.OnFailure == queue.PolicyRun) {
+			t.Forgotten = append(t.Forgotten, id)
+			p.reading.warnings.add(t.at, "%s: %s is found nowhere and taken as forgotten before the export: the task does not wait for it, and cannot be retried",
+				dependsPath(t.path), quoted(id))
 			continue
 		}
 		p.reading.faults.add(t.at, "%s: %s is found nowhere, neither in the files nor in the ledger: import its task too, or drop the dependency",
