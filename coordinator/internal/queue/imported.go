@@ -3,7 +3,7 @@ package queue
 import "slices"
 
 // importTasks brings tasks of an older system in, all or none; terminal ones keep their
-// result or failure, with one attempt to their name.
+// result or failure, and those that somebody was at have one attempt to their name.
 func (m *Machine) importTasks(c *Import) {
 	specs := make([]Spec, len(c.Tasks))
 	for i := range c.Tasks {
@@ -43,6 +43,25 @@ func (m *Machine) importTasks(c *Import) {
 }
 
 func (m *Machine) finishImported(h uint32, t *task, x *Imported) {
+	var a Attempt
+	if x.began() {
+		a = m.importedAttempt(t, x)
+	}
+	m.finish(h, t, x.State, x.Failure, a, x.Result)
+	last := &m.batch.Terminal[len(m.batch.Terminal)-1]
+	if x.Finish != 0 {
+		last.Status.Finish = min(x.Finish, m.now) // later, its retention would end after that of its event
+	}
+}
+
+// began tells whether somebody was at the task. What completed or failed was run, even if nobody
+// wrote down by whom.
+func (x *Imported) began() bool {
+	return x.State == Completed || x.State == Failed || x.Agent != "" || x.Start != 0
+}
+
+// importedAttempt gives a task its only attempt, which has ended.
+func (m *Machine) importedAttempt(t *task, x *Imported) Attempt {
 	t.attempt, t.start = 1, x.Start
 	n, l := m.leases.take()
 	t.lease = n
@@ -54,11 +73,7 @@ func (m *Machine) finishImported(h uint32, t *task, x *Imported) {
 		a.Outcome, a.Failure = OutcomeFailed, x.Failure
 	}
 	l.ended = a
-	m.finish(h, t, x.State, x.Failure, a, x.Result)
-	last := &m.batch.Terminal[len(m.batch.Terminal)-1]
-	if x.Finish != 0 {
-		last.Status.Finish = min(x.Finish, m.now) // later, its retention would end after that of its event
-	}
+	return a
 }
 
 // kept are the dependencies that must be there.

@@ -77,12 +77,12 @@ func retryWords(w words) []Command {
 
 // import takes state= for all tasks of the call.
 func importWords(w words) []Command {
-	states := map[string]State{"ready": Ready, "completed": Completed, "failed": Failed}
+	states := map[string]State{"ready": Ready, "completed": Completed, "failed": Failed, "cancelled": Cancelled}
 	x := Imported{State: states[w.opt("state", "ready")], Agent: w.opt("agent", "")}
 	if x.State == Completed {
 		x.Result = []byte(w.opt("result", ""))
 	}
-	if x.State == Failed {
+	if x.State == Failed || x.State == Cancelled {
 		x.Failure = Failure{Class: w.class(w.opt("class", "INTERNAL")), Message: "as the log says"}
 	}
 	if x.State.Terminal() {
