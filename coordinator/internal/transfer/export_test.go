@@ -57,6 +57,7 @@ func everyState(t *testing.T) []*stintv1.Task {
 		{Id: "cancelled", Instruction: "x", DependsOn: []string{"failed"}, Status: failed(stintv1.FailureClass_FAILURE_CLASS_DEPENDENCY_FAILED, "failed ended")},
 		{Id: "expired", Instruction: "x", Status: failed(stintv1.FailureClass_FAILURE_CLASS_DEADLINE, "")},
 		{Id: "quarantined", Instruction: "x", Status: failed(stintv1.FailureClass_FAILURE_CLASS_LEASE_EXPIRED, "agents fell silent")},
+		{Id: "unsaid", Instruction: "x", Status: failed(stintv1.FailureClass_FAILURE_CLASS_TASK_FAILED, noError)},
 		{Id: "tuned", Queue: "night", Instruction: "x", Retry: &stintv1.RetryPolicy{MaxAttempts: 5}},
 		{Id: "retried", Instruction: "x", NotBefore: stamp(noon - 2e6), ExpireTime: day, Status: failed(stintv1.FailureClass_FAILURE_CLASS_TASK_FAILED, "no")},
 	}
@@ -65,7 +66,7 @@ func everyState(t *testing.T) []*stintv1.Task {
 
 var statesOf = map[string]queue.State{
 	"done": queue.Completed, "failed": queue.Failed, "cancelled": queue.Cancelled, "expired": queue.Expired, "quarantined": queue.Quarantined,
-	"retried": queue.Failed,
+	"unsaid": queue.Failed, "retried": queue.Failed,
 }
 
 // filled brings such tasks into a ledger.
@@ -214,7 +215,7 @@ func TestImportOfAnExportGivesTheSameTasks(t *testing.T) {
 
 	again := reimport(t, text)
 	write(t, again, from)
-	if o := again.Outcome(); o != "0 tasks, 10 already there" {
+	if o := again.Outcome(); o != "0 tasks, 11 already there" {
 		t.Errorf("into the ledger that it came from: %s", o)
 	}
 }

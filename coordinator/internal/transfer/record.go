@@ -24,6 +24,7 @@ type record struct {
 	start, finish queue.Instant
 	result        *stintv1.Result  // COMPLETED
 	failure       *stintv1.Failure // other terminal states
+	unsaid        bool             // the failure's text is noError for want of one
 }
 
 // recordKeys are what an execution log says of a task, besides task_id and model.
@@ -76,7 +77,7 @@ func (rec *record) end(summary, errs string, written queue.Instant) {
 		rec.result = &stintv1.Result{Text: summary}
 		return
 	}
-	if errs == "" {
+	if rec.unsaid = errs == ""; rec.unsaid {
 		errs = noError
 	}
 	rec.failure = &stintv1.Failure{FailureClass: stintv1.FailureClass_FAILURE_CLASS_TASK_FAILED, Message: errs}
@@ -128,8 +129,10 @@ func (f *fields) errors(n *node) string {
 
 // exportedState takes over what Export knew better than a status word.
 func (f *fields) exportedState(n *node, rec *record, status *stintv1.TaskStatus) {
-	summary := rec.result.GetText()
-	message := strings.TrimPrefix(rec.failure.GetMessage(), noError)
+	summary, message := rec.result.GetText(), rec.failure.GetMessage()
+	if rec.unsaid {
+		message = ""
+	}
 	for i := range n.members {
 		m := &n.members[i]
 		if m.key != "state" || !f.is(m.key, &m.value, isString) {
