@@ -158,5 +158,6 @@ func (p *part) list(key string, state queue.State) *badJSON {
 			return
 		}
 		p.r.lists[rec.id] = rec
+		p.r.stands(rec)
 	})
 }

@@ -8,8 +8,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+
+	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
 
 	"github.com/stint-dev/stint/coordinator/internal/ledger"
 	"github.com/stint-dev/stint/coordinator/internal/ledger/memledger"
@@ -243,6 +246,26 @@ func TestReadingIsBounded(t *testing.T) {
 		r.source("log.jsonl", strings.NewReader(text))
 		if err := r.plan(admission(t), noon).Err(); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The bound is that of one commit, so it holds for all tasks together, however they are told; a
+// task and its record are one.
+func TestTasksOfAllFilesAreBoundedTogether(t *testing.T) {
+	for _, alike := range []bool{true, false} {
+		r := newReading()
+		r.source("log.jsonl", strings.NewReader(""))
+		for i := range maxTasks / 2 {
+			id := strconv.Itoa(i)
+			r.define(&definition{task: &stintv1.Task{Id: id}})
+			if !alike {
+				id = "x" + id
+			}
+			r.log(&record{id: id})
+		}
+		if full := r.full(Place{}); full == alike {
+			t.Errorf("full is %v where it is %v that the records are of the tasks defined", full, alike)
 		}
 	}
 }

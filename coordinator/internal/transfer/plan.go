@@ -91,17 +91,10 @@ func (r *reading) oldestFirst() {
 // complete defines the tasks that are only known by where they stand, in the order of their
 // ids. They were done, so that all they are needed for is to be depended on.
 func (r *reading) complete() {
-	defined := make(map[string]bool, len(r.definitions))
-	for _, d := range r.definitions {
-		defined[d.task.Id] = true
-	}
 	var ids []string
-	for _, known := range []map[string]*record{r.lists, r.logs} {
-		for id := range known {
-			if !defined[id] {
-				defined[id] = true
-				ids = append(ids, id)
-			}
+	for id, defined := range r.named {
+		if !defined {
+			ids = append(ids, id)
 		}
 	}
 	slices.Sort(ids)

@@ -18,6 +18,7 @@ type reading struct {
 	broken           bool // a file could not be read to its end: that tasks are missing is no fault
 
 	definitions []*definition
+	named       map[string]bool        // every task found, and whether definitions has it
 	logs        map[string]*record     // by task, the last
 	lists       map[string]*record     // of completed[] and failed[]
 	spare       map[string]*definition // of completed[] and failed[], used where tasks[] has none
@@ -41,7 +42,7 @@ type Read struct {
 func newReading() *reading {
 	return &reading{
 		ended: func() error { return nil },
-		logs:  map[string]*record{}, lists: map[string]*record{},
+		named: map[string]bool{}, logs: map[string]*record{}, lists: map[string]*record{},
 		spare: map[string]*definition{}, faulty: map[string]bool{},
 	}
 }
@@ -116,7 +117,7 @@ func (r *reading) full(at Place) bool {
 	switch {
 	case r.ended() != nil:
 		r.lost(at, "reading ended here: %v", r.ended())
-	case max(len(r.definitions), len(r.logs), len(r.lists)) >= maxTasks:
+	case max(len(r.definitions), len(r.named)) >= maxTasks: // many definitions may be of one task
 		r.lost(at, "more than %d tasks; import them in several parts, parents first", maxTasks)
 	case r.content > maxContent:
 		r.lost(at, "more than %d bytes of tasks and results; import them in several parts, parents first", maxContent)
@@ -208,6 +209,7 @@ func (r *reading) define(d *definition) {
 	if d != nil {
 		r.content += d.size
 		r.definitions = append(r.definitions, d)
+		r.named[d.task.Id] = true
 	}
 	r.found().Definitions++
 }
@@ -221,8 +223,16 @@ func (r *reading) log(rec *record) {
 		}
 		r.content += rec.size
 		r.logs[rec.id] = rec
+		r.stands(rec)
 	}
 	r.found().Records++
+}
+
+// stands notes the task of a record.
+func (r *reading) stands(rec *record) {
+	if !r.named[rec.id] {
+		r.named[rec.id] = false
+	}
 }
 
 // whole reads a .json file into memory, up to its bound.
