@@ -26,7 +26,7 @@ type console struct{ Out, Err io.Writer }
 type program struct {
 	Serve  serve     `cmd:"" default:"withargs" help:"Own the queues and serve agents and submitters (the default)."`
 	Import importing `cmd:"" help:"Bring tasks in from queue.json, execution logs and exports."`
-	Export exporting `cmd:"" help:"Write all tasks as JSON lines."`
+	Export exporting `cmd:"" help:"Write all tasks as JSON lines, newest first: to import them in parts, begin with the last lines."`
 	Verify verifying `cmd:"" help:"Read a whole ledger and check it."`
 }
 

@@ -31,9 +31,10 @@
 // A line has the worker's own keys; what it had no key for stands under `stint`, spelled like the
 // contract's JSON. Importing an export into an empty ledger gives the same tasks in the same
 // order and the same terminal states, results and failures; of attempts it keeps the last, and
-// runs begin at 1. Lines come newest first, and are taken in oldest first. Only tasks have lines:
-// the settings of queues, and sums of what was spent, stay with the ledger. What a task outlived of
-// its dependencies is as forgotten after the import as before.
+// runs begin at 1. Lines come newest first, and are taken in oldest first; of an export in parts the
+// last part is imported first, its lines as they are. Only tasks have lines: the settings of queues,
+// and sums of what was spent, stay with the ledger. What a task outlived of its dependencies is as
+// forgotten after the import as before.
 //
 // A line has a digest where its content is not what was submitted, since a queue's defaults or a
 // retry changed it. By the digest the submit that made the task is a repeat of it there too, and

@@ -264,8 +264,12 @@ func TestTasksOfAllFilesAreBoundedTogether(t *testing.T) {
 			}
 			r.log(&record{id: id})
 		}
-		if full := r.full(Place{}); full == alike {
+		full := r.full(Place{})
+		if full == alike {
 			t.Errorf("full is %v where it is %v that the records are of the tasks defined", full, alike)
+		}
+		if full && !strings.HasSuffix(r.faults.list[0].Text, inParts) {
+			t.Errorf("told as %q, want what to do", r.faults.list[0].Text)
 		}
 	}
 }

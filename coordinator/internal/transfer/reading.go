@@ -112,15 +112,19 @@ func (r *reading) wrong(t *text, bad *badJSON) {
 	}
 }
 
+// inParts is what to do with more than one import takes. An export has its newest tasks first, so
+// that its last lines are the parents.
+const inParts = "import them in several parts, parents first: of an export, its last lines before those above them"
+
 // full tells that reading must end: more was found than one import takes, or nobody waits for it.
 func (r *reading) full(at Place) bool {
 	switch {
 	case r.ended() != nil:
 		r.lost(at, "reading ended here: %v", r.ended())
 	case max(len(r.definitions), len(r.named)) >= maxTasks: // many definitions may be of one task
-		r.lost(at, "more than %d tasks; import them in several parts, parents first", maxTasks)
+		r.lost(at, "more than %d tasks; %s", maxTasks, inParts)
 	case r.content > maxContent:
-		r.lost(at, "more than %d bytes of tasks and results; import them in several parts, parents first", maxContent)
+		r.lost(at, "more than %d bytes of tasks and results; %s", maxContent, inParts)
 	default:
 		return false
 	}
