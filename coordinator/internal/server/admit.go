@@ -25,9 +25,9 @@ func NewAdmission() (*Admission, error) {
 	return &Admission{r}, nil
 }
 
-// Spec fills in the defaults of a task in place and translates it; its payload is the one that
-// a submit of the same task would store. The task must have an id. An error names the fields
-// that break a rule, by their paths in Task.
+// Spec fills in the general defaults of a task in place and translates it; its payload is the one
+// that a submit of the same task to a queue without a retry policy would store. The task must have
+// an id. An error names the fields that break a rule, by their paths in Task.
 func (a *Admission) Spec(t *stintv1.Task) (queue.Spec, error) {
 	if t.GetId() == "" {
 		return queue.Spec{}, errors.New("id must be set")

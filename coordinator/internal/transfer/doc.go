@@ -24,7 +24,9 @@
 //   - Files are only read. Memory is bounded by the limits in limits.go, whatever a file holds.
 //   - Nothing is lost in silence: a key without a meaning here becomes a parameter of the task,
 //     and that is reported; what cannot be kept is a warning.
-//   - A payload is what the server would have made of the same task at submit.
+//   - A payload is what the server would have made of the same task at submit, but for the retry
+//     policy of its queue, which is for tasks that are submitted: what a file leaves unset of a
+//     task's own has the general default. An export leaves nothing unset.
 //
 // # Export
 //
