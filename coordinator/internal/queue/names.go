@@ -1,12 +1,33 @@
 package queue
 
-import "unsafe"
+import (
+	"strings"
+	"unsafe"
+)
+
+// maxID is the length of the longest id, in bytes.
+const maxID = 128
+
+// IsID tells whether s has the shape of an id: of tasks, queues, agents, instances and requests.
+func IsID(s string) bool {
+	if s == "" || len(s) > maxID {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		alphanumeric := '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
+		if !alphanumeric && (i == 0 || strings.IndexByte("._:-", c) < 0) {
+			return false
+		}
+	}
+	return true
+}
 
 // names keeps ids in byte arenas of a few slot sizes, addressed by a ref. A slot's first byte
-// is the id's length, so the longest id, 128 bytes, takes the last size.
+// is the id's length, so the longest id takes the last size.
 type names struct{ sizes [len(slotSizes)]arena }
 
-var slotSizes = [...]int{16, 28, 36, 48, 80, 129}
+var slotSizes = [...]int{16, 28, 36, 48, 80, 1 + maxID}
 
 // arenaSlots is the number of slots in one chunk of an arena.
 const arenaSlots = 4096

@@ -37,6 +37,17 @@ func TestNamesKeepIDs(t *testing.T) {
 	})
 }
 
+func TestShapeOfIDs(t *testing.T) {
+	for id, want := range map[string]bool{
+		"a": true, "0": true, "Z9._:-": true, strings.Repeat("a", maxID): true,
+		"": false, strings.Repeat("a", maxID+1): false, ".a": false, "-a": false, "a b": false, "a/b": false, "ü": false, "a\x00": false,
+	} {
+		if got := IsID(id); got != want {
+			t.Errorf("%q: %v, want %v", id, got, want)
+		}
+	}
+}
+
 func TestNamesReuseDroppedSlots(t *testing.T) {
 	var n names
 	for range 3 * arenaSlots {

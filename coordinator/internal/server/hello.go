@@ -9,6 +9,7 @@ import (
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
 
 	"github.com/stint-dev/stint/coordinator/internal/engine"
+	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
 func noHello() *refusal {
@@ -50,8 +51,8 @@ func checkHello(h *stintv1.Hello) []fault {
 			faults = append(faults, fault{path, text})
 		}
 	}
-	bad(!isID(h.GetAgentId()), "hello.agent_id", id)
-	bad(!isID(h.GetInstanceId()), "hello.instance_id", id)
+	bad(!queue.IsID(h.GetAgentId()), "hello.agent_id", id)
+	bad(!queue.IsID(h.GetInstanceId()), "hello.instance_id", id)
 	bad(h.GetSlots() < 0, "hello.slots", "must not be negative")
 	bad(len(h.GetLabels()) > maxLabels, "hello.labels", fmt.Sprintf("must have at most %d labels", maxLabels))
 	for _, k := range sortedKeys(h.GetLabels()) {
@@ -64,7 +65,7 @@ func checkHello(h *stintv1.Hello) []fault {
 		if len(faults) > maxErrorNames {
 			break
 		}
-		bad(!isID(q), fmt.Sprintf("hello.queues[%d]", i), id)
+		bad(!queue.IsID(q), fmt.Sprintf("hello.queues[%d]", i), id)
 	}
 	return faults
 }

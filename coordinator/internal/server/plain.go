@@ -7,6 +7,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
+
+	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
 // Validate sees by hand that a submit of plain tasks keeps the rules, which is what nearly all of
@@ -44,7 +46,7 @@ func plainSubmit(m proto.Message) bool {
 // isPlain tells that a task surely keeps the rules of the contract. Fields without rules are not
 // looked at; those with rules that cost more to see are just unset.
 func isPlain(t *stintv1.Task) bool {
-	return (t.Id == "" || isID(t.Id)) && (t.Queue == "" || isID(t.Queue)) &&
+	return (t.Id == "" || queue.IsID(t.Id)) && (t.Queue == "" || queue.IsID(t.Queue)) &&
 		t.Priority >= -100 && t.Priority <= 100 &&
 		t.OnDependencyFailure >= 0 && t.OnDependencyFailure <= stintv1.OnDependencyFailure_ON_DEPENDENCY_FAILURE_WAIT &&
 		t.Intensity >= 0 && t.Intensity <= stintv1.Intensity_INTENSITY_HIGH &&
@@ -60,7 +62,7 @@ func plainParents(ids []string) bool {
 		return false
 	}
 	for i, id := range ids {
-		if !isID(id) {
+		if !queue.IsID(id) {
 			return false
 		}
 		for _, other := range ids[:i] {

@@ -16,11 +16,6 @@ func cut(s string, n int) string {
 	return s[:n]
 }
 
-// isID tells whether s has the shape of an id.
-func isID(s string) bool {
-	return shaped(s, 1, 128, "._:-") && alphanumeric(s[0])
-}
-
 // isLabelKey tells whether s has the shape of a label's key.
 func isLabelKey(s string) bool {
 	return shaped(s, 1, 63, "._/-") && alphanumeric(s[0])

@@ -132,7 +132,7 @@ func (p *part) entry(_ int, id string, at int) *badJSON {
 	}
 	f := &fields{r: p.r, t: p.t, path: "tasks[" + quoted(id) + "]"}
 	switch {
-	case !isID(id):
+	case !queue.IsID(id):
 		p.r.faults.add(p.t.place(at), "tasks has the key %s, which is no id: %s", quoted(id), idRemedy)
 	case n.kind != isObject:
 		p.r.faults.add(p.t.place(n.at), "%s is %s: give an object with status", f.path, shown(&n))

@@ -61,7 +61,7 @@ func (f *fields) id(key string, n *node) string {
 	if !f.is(key, n, isString) {
 		return ""
 	}
-	if !isID(n.text) {
+	if !queue.IsID(n.text) {
 		f.fault(n.at, key, "is %s, which is no id: %s", quoted(n.text), idRemedy)
 		return ""
 	}

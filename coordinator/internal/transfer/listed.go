@@ -10,7 +10,7 @@ import (
 func (f *fields) listed(n *node, state queue.State) *record {
 	switch n.kind {
 	case isString:
-		if !isID(n.text) {
+		if !queue.IsID(n.text) {
 			f.r.faults.add(f.place(n.at), "%s is %s, which is no id: %s", f.path, quoted(n.text), idRemedy)
 			return nil
 		}

@@ -99,7 +99,7 @@ func (f *fields) status(rec *record, n *node) {
 
 func (f *fields) agent(n *node) string {
 	s := f.str("worker_id", n)
-	if s != "" && !isID(s) {
+	if s != "" && !queue.IsID(s) {
 		f.warn(n.at, "worker_id", "is %s, which is no id: left out", quoted(s))
 		return ""
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
@@ -117,21 +116,6 @@ func shown(n *node) string {
 		return strconv.FormatBool(n.truth)
 	}
 	return n.kind.String()
-}
-
-// isID tells whether s has the shape of an id in the contract.
-func isID(s string) bool {
-	if s == "" || len(s) > 128 {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		alphanumeric := '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
-		if !alphanumeric && (i == 0 || strings.IndexByte("._:-", c) < 0) {
-			return false
-		}
-	}
-	return true
 }
 
 const idRemedy = "give letters, digits and . _ : - beginning with a letter or digit, at most 128"
