@@ -77,11 +77,19 @@ func taskRow(t *stintv1.Task) []string {
 		t.GetQueue(),
 		bare(statePrefix, s.GetState()),
 		strconv.Itoa(int(s.GetRun())),
-		strconv.Itoa(len(s.GetAttempts())),
+		strconv.Itoa(attemptCount(s.GetAttempts())),
 		clock(s.GetCreateTime()),
 		clock(s.GetFinishTime()),
 		taskNote(t),
 	}
+}
+
+// attemptCount is how many attempts a task had, of which the newest are shown.
+func attemptCount(shown []*stintv1.Attempt) int {
+	if len(shown) == 0 {
+		return 0
+	}
+	return int(shown[len(shown)-1].GetAttempt())
 }
 
 // taskNote says what matters most of a task in its state.

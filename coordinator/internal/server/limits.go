@@ -10,12 +10,16 @@ const (
 	// maxRequest bounds a unary request: 1,000 tasks of 4 KiB.
 	maxRequest = 4 << 20
 	// maxReply is where replies and stream messages are cut, below the 4 MiB that most gRPC
-	// clients take; one item alone may be larger (a task with its result: 1.5 MiB).
+	// clients take; one item alone may be larger (a task with its attempts and its result).
 	maxReply = 2 << 20
 	// maxTaskInput bounds the instruction and parameters of a task.
 	maxTaskInput = 512 << 10
 	// maxResult bounds a result.
 	maxResult = 1 << 20
+	// maxAttempts and maxAttemptBytes are where the attempts of a task are cut in what is shown of it:
+	// taking a lease and giving it back costs nothing, and must not make a task too large to be read.
+	maxAttempts     = 1000
+	maxAttemptBytes = 512 << 10
 	// maxFailureMessage is where a failure's message is cut.
 	maxFailureMessage = 4 << 10
 	// maxProgressMessage is where a progress message is cut.

@@ -75,6 +75,25 @@ func pages(t *testing.T, conn *grpc.ClientConn, r *stintv1.ListTasksRequest) (id
 	}
 }
 
+// A list gets past a task that was granted very often, whatever the view.
+func TestListPastManyAttempts(t *testing.T) {
+	tasks := many(t, 5, 10)
+	for i := range int32(100_000) {
+		tasks[2].Attempts = append(tasks[2].Attempts, queue.Attempt{
+			Number: i + 1, Run: 1, Agent: "worker_0123abcd", Start: after(1), Finish: after(2), Outcome: queue.OutcomeReleased,
+		})
+	}
+	for _, view := range []stintv1.TaskView{stintv1.TaskView_TASK_VIEW_BASIC, stintv1.TaskView_TASK_VIEW_FULL} {
+		f := newFake()
+		var queries []ledger.Query
+		f.list = shelf(tasks, every, &queries)
+		conn, _ := served(t, f, time.Minute)
+		if ids, _ := pages(t, conn, &stintv1.ListTasksRequest{View: view}); len(ids) != len(tasks) {
+			t.Errorf("%v: listed %v", view, ids)
+		}
+	}
+}
+
 // Pages hold what was asked for, are cut at 2 MiB, and together hold each task once.
 func TestListPages(t *testing.T) {
 	for _, c := range []struct {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -55,12 +56,11 @@ func shownStatus(t *engine.Task, now time.Time) (*stintv1.TaskStatus, error) {
 		CreateTime: stamp(s.Create), ReadyTime: stamp(s.Ready),
 		StartTime: stamp(s.Start), FinishTime: stamp(s.Finish),
 		Failure: shownFailure(t.Failure), Lease: shownLease(t.Lease, now),
-		CountedFailures: s.Counted, LostLeases: s.Lost,
+		CountedFailures: s.Counted, LostLeases: s.Lost, Attempts: shownAttempts(t.Attempts),
 	}
 	var spent queue.Micros // of each attempt's record: one that settled late has not moved the status
-	for _, a := range t.Attempts {
-		out.Attempts = append(out.Attempts, shownAttempt(a))
-		spent += a.Spent
+	for i := range t.Attempts {
+		spent += t.Attempts[i].Spent
 	}
 	if out.SpentUsd = usd(spent); s.State == queue.Running {
 		out.ReservedUsd = usd(t.Spec.MaxCost)
@@ -96,6 +96,22 @@ func shownLease(l *queue.LeaseView, now time.Time) *stintv1.CurrentLease {
 	if l.HasProgress {
 		out.Progress = new(l.Progress)
 	}
+	return out
+}
+
+// shownAttempts are the newest, until there is no room for more, and the one that succeeded: its agent
+// and cost belong to the result.
+func shownAttempts(all []queue.Attempt) []*stintv1.Attempt {
+	var out []*stintv1.Attempt
+	room := maxAttemptBytes
+	for i := len(all) - 1; i >= 0; i-- {
+		if all[i].Outcome != queue.OutcomeSucceeded && (room <= 0 || len(out) >= maxAttempts) {
+			continue
+		}
+		a := shownAttempt(all[i])
+		out, room = append(out, a), room-proto.Size(a)
+	}
+	slices.Reverse(out)
 	return out
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -132,5 +133,44 @@ func TestUnreadablePayload(t *testing.T) {
 	}
 	if _, err := grantedLease(&engine.Lease{TaskID: "a", Run: 2, Payload: []byte{0xff}}); err == nil {
 		t.Error("a lease of it goes out")
+	}
+}
+
+// A task is shown whole however often it was granted: the newest attempts, and the one that succeeded;
+// what it has cost is that of all.
+func TestShownAttemptsAreTheNewest(t *testing.T) {
+	const granted = 100_000
+	for _, c := range []struct {
+		name    string
+		message int // bytes of each failure
+		shown   int
+	}{
+		{"small", 0, maxAttempts},
+		{"large", maxFailureMessage, 128},
+	} {
+		task := &engine.Task{Spec: specOf(t, &stintv1.Task{Id: "a"}), Status: queue.Status{State: queue.Ready, Run: 1}}
+		failure := queue.Failure{Class: queue.ClassTimeout, Message: strings.Repeat("m", c.message)}
+		for i := range int32(granted) {
+			task.Attempts = append(task.Attempts, queue.Attempt{
+				Number: i + 1, Run: 1, Agent: "me", Outcome: queue.OutcomeReleased, Failure: failure, Spent: 10,
+			})
+		}
+		task.Attempts[7].Outcome = queue.OutcomeSucceeded
+		got, err := shownTask(task, stintv1.TaskView_TASK_VIEW_BASIC, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := got.GetStatus().GetAttempts()
+		if n := proto.Size(got); n > maxReply {
+			t.Errorf("%s: the task has %d bytes", c.name, n)
+		}
+		if len(list) != c.shown+1 || list[0].GetAttempt() != 8 || list[1].GetAttempt() != int32(granted-c.shown+1) ||
+			list[c.shown].GetAttempt() != granted {
+			t.Errorf("%s: %d attempts, from %d and %d to %d", c.name, len(list), list[0].GetAttempt(), list[1].GetAttempt(),
+				list[len(list)-1].GetAttempt())
+		}
+		if got.GetStatus().GetSpentUsd() != 1 {
+			t.Errorf("%s: spent %v", c.name, got.GetStatus().GetSpentUsd())
+		}
 	}
 }

@@ -1027,7 +1027,8 @@ type TaskStatus struct {
 	Failure *Failure `protobuf:"bytes,8,opt,name=failure,proto3" json:"failure,omitempty"`
 	// The lease that runs the task; set while RUNNING.
 	Lease *CurrentLease `protobuf:"bytes,9,opt,name=lease,proto3" json:"lease,omitempty"`
-	// All attempts of all runs, oldest first. What each cost is in its budget_used_usd.
+	// The newest 1,000 attempts of all runs, oldest first, and the one that succeeded; fewer once they have
+	// 512 KiB. A gap in their numbers tells what was left out. What each cost is in its budget_used_usd.
 	Attempts []*Attempt `protobuf:"bytes,10,rep,name=attempts,proto3" json:"attempts,omitempty"`
 	// Failures of this run that count to retry.max_attempts.
 	CountedFailures int32 `protobuf:"varint,11,opt,name=counted_failures,json=countedFailures,proto3" json:"counted_failures,omitempty"`
