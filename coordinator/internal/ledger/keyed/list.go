@@ -11,7 +11,7 @@ import (
 )
 
 // pageBytes ends a page that has read this much of records: results and payloads up to a
-// megabyte lie beside what a filter looks at.
+// megabyte lie beside what a filter looks at, and of attempts there is no end.
 const pageBytes = 16 << 20
 
 // List is ledger.Ledger's.
@@ -34,7 +34,6 @@ type lister struct {
 	states   uint32 // one bit a state; 0: all
 	page     ledger.Page
 	examined int
-	bytes    int
 }
 
 // full tells whether the page must end with what it has.

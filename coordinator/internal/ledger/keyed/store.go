@@ -41,6 +41,7 @@ type reader struct {
 	names *record.Names
 	key   []byte
 	val   []byte
+	bytes int // that a page has read
 }
 
 func (r *reader) get(key []byte) ([]byte, bool, error) {
@@ -122,6 +123,7 @@ func (r *reader) history(s queue.Serial, t *ledger.Task) (err error) {
 		if err != nil {
 			return err
 		}
+		r.bytes += len(val)
 		var a queue.Attempt
 		if err := record.DecodeAttempt(it.Key(), val, r.names, &a); err != nil {
 			return err
