@@ -15,9 +15,10 @@ func (e *Engine) Cancel(ctx context.Context, items []queue.Choice, reason string
 	return cmd.Changed, cmd.Err
 }
 
-// Retry starts new runs of terminal tasks that did not complete.
+// Retry starts new runs of terminal tasks that did not complete. Errors: *queue.Error as in
+// queue.Rerun, and DiskFull; ErrStopping.
 func (e *Engine) Retry(ctx context.Context, items []queue.Choice, expire queue.Instant) (int, error) {
-	cmd := &queue.Rerun{Items: items, ExpireTime: expire}
+	cmd := &queue.Rerun{Items: items, ExpireTime: expire, NoRoom: e.room()}
 	if err := e.do(ctx, cmd); err != nil {
 		return 0, err
 	}

@@ -24,7 +24,7 @@ var (
 
 // The reasons that the engine itself refuses with.
 const (
-	// DiskFull refuses submits while less than Config.MinFree bytes are free; with RetryAfter.
+	// DiskFull refuses submits and retries while less than Config.MinFree bytes are free; with RetryAfter.
 	DiskFull queue.Reason = "DISK_FULL"
 	// SequencePruned: a watch wants events that are no longer kept.
 	SequencePruned queue.Reason = "SEQUENCE_PRUNED"

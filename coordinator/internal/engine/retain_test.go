@@ -149,7 +149,7 @@ func TestRetentionCutShort(t *testing.T) {
 
 func tomorrow() queue.Instant { return queue.Instant(time.Now().Add(24 * time.Hour).UnixMicro()) }
 
-// New tasks are refused while the disk is nearly full; repeats and reports are taken. It is looked at once a
+// New tasks and runs are refused while the disk is nearly full; repeats and reports are taken. It is looked at once a
 // second, and a disk that cannot be asked refuses nothing.
 func TestDiskFull(t *testing.T) {
 	var free uint64
@@ -159,6 +159,10 @@ func TestDiskFull(t *testing.T) {
 		free = 100
 		r.submit("a")
 		l := r.acquire(1)[0]
+		r.submit("ended")
+		if _, err := r.Cancel(t.Context(), []queue.Choice{{ID: "ended"}}, ""); err != nil {
+			t.Fatal(err)
+		}
 		time.Sleep(time.Second)
 		free = 99
 		_, err := r.Submit(t.Context(), specs("b"), nil)
@@ -166,6 +170,11 @@ func TestDiskFull(t *testing.T) {
 		var refusal *queue.Error
 		if errors.As(err, &refusal) && refusal.RetryAfter == 0 {
 			t.Error("the refusal does not say when to repeat")
+		}
+		if n, err := r.Retry(t.Context(), []queue.Choice{{ID: "ended"}}, 0); n != 0 {
+			t.Errorf("a retry changed %d tasks", n)
+		} else {
+			wantReason(t, err, DiskFull)
 		}
 		if existed, err := r.Submit(t.Context(), specs("a"), nil); err != nil || !existed[0] {
 			t.Errorf("a repeat is answered %v, %v", existed, err) // C3

@@ -68,6 +68,56 @@ func TestTablesAreBounded(t *testing.T) {
 	}
 }
 
+// Retries of many are refused together, before anything has changed, if there is no room for all: for
+// their label sets, or on the disk. Where nothing would be retried there is nothing to refuse (S5, C4).
+func TestRetriesTogetherNeedRoom(t *testing.T) {
+	m := New(Config{LeaseTTL: scenarioConfig.LeaseTTL, GrantTimeout: scenarioConfig.GrantTimeout, MaxLive: 20_000})
+	sets := make([]Spec, MaxLabelSets) // the empty one is not counted: nobody needs it
+	for i := range sets {
+		sets[i] = benchSpec(i)
+		sets[i].Requires = []Requirement{{"n", In, []string{fmt.Sprint(i)}}}
+	}
+	old, live := sets[:3], sets[3:]
+	if r := reasonOf(t, m, old...); r != "" {
+		t.Fatal(r)
+	}
+	known := make([]Known, len(old))
+	var items []Choice
+	for i, s := range old {
+		items = append(items, Choice{ID: s.ID})
+		known[i] = Known{Spec: s, Status: Status{State: Cancelled, Run: 1}}
+	}
+	m.Step(Input{Now: m.Now() + 1, Commands: []Command{&Cancel{Items: items}}})
+	if r := reasonOf(t, m, live...); r != "" {
+		t.Fatal(r)
+	}
+	retry := func(noRoom error) *Rerun {
+		c := &Rerun{Items: items, Lookup: Lookup{Looked: true, Known: known}, NoRoom: noRoom}
+		m.Step(Input{Now: m.Now() + 1, Settled: m.Head().Batch, Commands: []Command{c}})
+		return c
+	}
+	full := errors.New("disk full")
+	if c := retry(full); c.Err != full || c.Changed != 0 {
+		t.Errorf("on a full disk: %d changed, %v", c.Changed, c.Err)
+	}
+	extra := benchSpec(30_000)
+	extra.Requires = []Requirement{{"n", In, []string{"extra"}}}
+	if r := reasonOf(t, m, extra); r != "" {
+		t.Fatal(r)
+	}
+	var e *Error
+	if c := retry(nil); !errors.As(c.Err, &e) || e.Reason != TooManyLabelSets || c.Changed != 0 {
+		t.Errorf("with room for two sets: %d changed, %v", c.Changed, c.Err)
+	}
+	m.Step(Input{Now: m.Now() + 1, Commands: []Command{&Cancel{Items: []Choice{{ID: extra.ID}}}}})
+	if c := retry(nil); c.Err != nil || c.Changed != len(items) {
+		t.Errorf("with room for all: %d changed, %v", c.Changed, c.Err)
+	}
+	if c := retry(full); c.Err != nil || c.Changed != 0 {
+		t.Errorf("a repeat on a full disk: %d changed, %v", c.Changed, c.Err)
+	}
+}
+
 // Records that cannot stand beside each other are refused, not served (D6).
 func TestRestoreRefusesInconsistentRecords(t *testing.T) {
 	live := func(change func(*Live)) Live {

@@ -83,8 +83,9 @@ type Rerun struct {
 	Lookup
 	Items      []Choice
 	ExpireTime Instant // of the new run; 0: none
+	NoRoom     error   // refuses new runs: there is no room to store them; nil: there is
 	// Reply
-	Err     error // for a single item: TASK_NOT_FOUND, TASK_COMPLETED, DEPENDENCY_NOT_FOUND, FIELD_INVALID
+	Err     error // FIELD_INVALID, NoRoom, QUEUE_FULL, TOO_MANY_LABEL_SETS; of a single item: TASK_NOT_FOUND, TASK_COMPLETED, DEPENDENCY_NOT_FOUND
 	Changed int
 }
 

@@ -139,23 +139,34 @@ func (r *reference) tellCancel(t *refTask, end EndReason) {
 }
 
 func (r *reference) rerun(c *Rerun) {
-	want, changed := Reason(""), 0
+	want := Reason("")
 	if c.ExpireTime != 0 && c.ExpireTime <= r.now && slices.ContainsFunc(c.Items, r.rerunEnded) {
 		r.wantErr("rerun", c.Err, FieldInvalid)
 		return
 	}
+	var again []*refTask
 	for _, it := range c.Items {
-		ok, why := r.rerunTask(it, c.ExpireTime)
-		if ok {
-			changed++
+		t, why := r.rerunTask(it)
+		if t != nil && !slices.Contains(again, t) {
+			again = append(again, t)
 		}
 		if len(c.Items) == 1 {
 			want = why
 		}
 	}
+	if len(again) > 0 && len(r.live())+len(again) > r.cfg.MaxLive {
+		want, again = QueueFull, nil
+	}
+	for _, t := range again {
+		t.st = Status{Run: t.st.Run + 1, Attempt: t.st.Attempt, Create: t.st.Create, ExpireTime: c.ExpireTime, Spent: t.st.Spent}
+		t.class = 0
+		r.event(t, EventRetried, 0, "", 0, 0)
+		r.depend(t)
+		r.enter(t)
+	}
 	r.wantErr("rerun", c.Err, want)
-	if c.Changed != changed {
-		r.fault("rerun changed %d, want %d", c.Changed, changed)
+	if c.Changed != len(again) {
+		r.fault("rerun changed %d, want %d", c.Changed, len(again))
 	}
 }
 
@@ -164,30 +175,22 @@ func (r *reference) rerunEnded(it Choice) bool {
 	return t != nil && t.st.State.Terminal() && (it.Run == 0 || it.Run == t.st.Run)
 }
 
-func (r *reference) rerunTask(it Choice, expire Instant) (bool, Reason) {
+func (r *reference) rerunTask(it Choice) (*refTask, Reason) {
 	t := r.byID(it.ID)
 	switch {
 	case t == nil:
-		return false, TaskNotFound
+		return nil, TaskNotFound
 	case !r.rerunEnded(it):
-		return false, ""
+		return nil, ""
 	case t.st.State == Completed:
-		return false, TaskCompleted
+		return nil, TaskCompleted
 	}
 	for _, p := range t.spec.Parents {
 		if r.tasks[p].pruned {
-			return false, DependencyNotFound
+			return nil, DependencyNotFound
 		}
 	}
-	if len(r.live())+1 > r.cfg.MaxLive {
-		return false, QueueFull
-	}
-	t.st = Status{Run: t.st.Run + 1, Attempt: t.st.Attempt, Create: t.st.Create, ExpireTime: expire, Spent: t.st.Spent}
-	t.class = 0
-	r.event(t, EventRetried, 0, "", 0, 0)
-	r.depend(t)
-	r.enter(t)
-	return true, ""
+	return t, ""
 }
 
 func (r *reference) setPaused(c *SetPaused) {

@@ -2,8 +2,8 @@ package queue
 
 import "fmt"
 
-// rerun starts a new run of terminal tasks that did not complete. Each is looked up: what a
-// new run needs of its spec is not in memory.
+// rerun starts a new run of terminal tasks that did not complete, if there is room for all of them.
+// Each is looked up: what a new run needs of its spec is not in memory.
 func (m *Machine) rerun(c *Rerun) {
 	for _, it := range c.Items {
 		if m.needsLook(it.ID, &c.Lookup) {
@@ -12,20 +12,54 @@ func (m *Machine) rerun(c *Rerun) {
 		}
 	}
 	defer m.done(c)
+	again, err := m.chosen(c)
+	if err == nil && len(again) > 0 {
+		err = m.checkRerunRoom(again, c)
+	}
+	if err != nil {
+		c.Err = err
+		return
+	}
+	for _, k := range again {
+		if h, t := m.tasks.find(k.Spec.ID); t != nil {
+			m.removeStub(h, t)
+		}
+		m.revive(k, c)
+	}
+	c.Changed = len(again)
+}
+
+// chosen gives the tasks that a new run is to start for. Those that cannot have one are passed over; if
+// nothing else was asked for, it is told why.
+func (m *Machine) chosen(c *Rerun) ([]*Known, error) {
 	over := c.ExpireTime != 0 && c.ExpireTime <= m.now
+	var again []*Known
+	seen := make(map[*Known]bool)
 	for _, it := range c.Items {
 		if _, ended := m.ended(it, &c.Lookup); over && ended { // a repeat that comes late is no fault (C4)
-			c.Err = m.notInFuture("expire_time", c.ExpireTime)
-			return
+			return nil, m.notInFuture("expire_time", c.ExpireTime)
 		}
-		changed, err := m.rerunTask(it, c)
+		k, err := m.mayRerun(it, &c.Lookup)
 		if err != nil && len(c.Items) == 1 {
-			c.Err = err
+			return nil, err
 		}
-		if changed {
-			c.Changed++
+		if k != nil && !seen[k] {
+			seen[k] = true
+			again = append(again, k)
 		}
 	}
+	return again, nil
+}
+
+func (m *Machine) checkRerunRoom(again []*Known, c *Rerun) error {
+	if c.NoRoom != nil {
+		return c.NoRoom
+	}
+	specs := make([]Spec, len(again))
+	for i, k := range again {
+		specs[i] = k.Spec
+	}
+	return m.checkRoom(specs, make([]bool, len(specs)), len(specs))
 }
 
 // needsLook tells whether the ledger must be asked (again) before a task can be retried: it
@@ -58,31 +92,21 @@ func (m *Machine) ended(it Choice, lk *Lookup) (State, bool) {
 	return state, state.Terminal() && (it.Run == 0 || it.Run == run)
 }
 
-func (m *Machine) rerunTask(it Choice, c *Rerun) (bool, error) {
-	state, ok := m.ended(it, &c.Lookup)
+// mayRerun gives a task if a new run of it may start; neither: there is nothing to do.
+func (m *Machine) mayRerun(it Choice, lk *Lookup) (*Known, error) {
+	state, ok := m.ended(it, lk)
 	switch {
 	case state == 0:
-		return false, taskNotFound(it.ID)
+		return nil, taskNotFound(it.ID)
 	case !ok:
-		return false, nil
+		return nil, nil
 	case state == Completed:
-		return false, &Error{
+		return nil, &Error{
 			Reason: TaskCompleted, Names: []string{it.ID},
 			Detail: "a task that completed keeps its result; submit a new task to have it done again",
 		}
 	}
-	k, _ := m.knownID(&c.Lookup, it.ID)
-	if err := m.checkRerun(k, &c.Lookup); err != nil {
-		return false, err
-	}
-	if h, t := m.tasks.find(it.ID); t != nil {
-		m.removeStub(h, t)
-	}
-	m.revive(k, c)
-	return true, nil
-}
-
-func (m *Machine) checkRerun(k *Known, lk *Lookup) error {
+	k, _ := m.knownID(lk, it.ID)
 	var absent []string
 	for i, p := range k.Spec.Parents {
 		if _, ok := m.parentState(p, lk); !ok {
@@ -90,13 +114,12 @@ func (m *Machine) checkRerun(k *Known, lk *Lookup) error {
 		}
 	}
 	if len(absent) > 0 {
-		return &Error{
+		return nil, &Error{
 			Reason: DependencyNotFound, Names: absent,
 			Detail: "they were pruned since, so it cannot be told whether they completed; submit a new task instead",
 		}
 	}
-	one := []Spec{k.Spec}
-	return m.checkRoom(one, []bool{false}, 1)
+	return k, nil
 }
 
 func (m *Machine) parentState(p Serial, lk *Lookup) (State, bool) {
