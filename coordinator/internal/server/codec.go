@@ -52,7 +52,13 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	return mem.BufferSlice{mem.NewBuffer(b, c.buffers)}, nil
 }
 
+// Unmarshal decodes no more than is needed to refuse a request: of one that is too large nothing, so that
+// it keeps its size, and of a list that is too long one item too many.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	if m, ok := v.(proto.Message); ok && data.Len() > maxRequest && sized(m) {
+		m.ProtoReflect().SetUnknown(data.Materialize())
+		return nil
+	}
 	switch m := v.(type) {
 	case *stintv1.SubmitTasksRequest:
 		if tasks, ok := readTasks(text(data), maxBatch); ok {
@@ -65,9 +71,17 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 			return nil
 		}
 	case *stintv1.SessionRequest:
-		if readSession(text(data), m) {
+		s := text(data)
+		if crowded(s) {
+			m.Releases = make([]*stintv1.Release, maxParts+1) // of nothing: as many are refused
 			return nil
 		}
+		if readSession(s, m) {
+			return nil
+		}
+	}
+	if b, ok := boundOf(v); ok && data.Len() > smallMessage {
+		return proto.Unmarshal(upTo(data.Materialize(), b), v.(proto.Message))
 	}
 	return c.CodecV2.Unmarshal(data, v)
 }

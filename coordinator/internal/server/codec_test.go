@@ -25,7 +25,7 @@ import (
 func decoded[M proto.Message](t *testing.T, sent []byte, got, want M) {
 	t.Helper()
 	half := len(sent) / 2
-	err := newCodec(nil).Unmarshal(mem.BufferSlice{mem.SliceBuffer(sent[:half]), mem.SliceBuffer(sent[half:])}, got)
+	err := newCodec(mem.NopBufferPool{}).Unmarshal(mem.BufferSlice{mem.SliceBuffer(sent[:half]), mem.SliceBuffer(sent[half:])}, got)
 	if wanted := proto.Unmarshal(sent, want); (err == nil) != (wanted == nil) {
 		t.Fatalf("%x: error %v, of the library %v", sent, err, wanted)
 	}

@@ -41,10 +41,11 @@ func bounded(t *testing.T, f func()) {
 	}
 }
 
-func wire(f *testing.F, m proto.Message) []byte {
+func wire(t testing.TB, m proto.Message) []byte {
+	t.Helper()
 	b, err := proto.Marshal(m)
 	if err != nil {
-		f.Fatal(err)
+		t.Fatal(err)
 	}
 	return b
 }

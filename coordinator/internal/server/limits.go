@@ -12,6 +12,8 @@ const (
 	// maxReply is where replies and stream messages are cut, below the 4 MiB that most gRPC
 	// clients take; one item alone may be larger (a task with its attempts and its result).
 	maxReply = 2 << 20
+	// smallMessage is what is decoded without a look at how many items are in it.
+	smallMessage = 64 << 10
 	// maxTaskInput bounds the instruction and parameters of a task.
 	maxTaskInput = 512 << 10
 	// maxResult bounds a result.
@@ -49,6 +51,14 @@ const (
 	maxStructDepth = 30
 	// maxBatch bounds the tasks of a SubmitTasks, as the contract's rules do.
 	maxBatch = 1000
+	// maxReports bounds the reports of a ReportLeases, as the contract's rules do.
+	maxReports = 100
+	// maxParents and maxRequires bound the lists of a task, as the contract's rules do.
+	maxParents  = 100
+	maxRequires = 16
+	// maxParts bounds the fields of a session's message, those of hello and heartbeat included: with one
+	// of our lease ids in it a part has more than 40 bytes.
+	maxParts = maxReceive / 40
 	// maxReportsRead bounds the reports of one message that are decoded by hand, into one array.
 	maxReportsRead = 4096
 	// maxLabels bounds the labels of an agent, as the contract's rules do for tasks.

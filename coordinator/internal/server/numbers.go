@@ -22,6 +22,13 @@ const (
 
 	submitTasks protowire.Number = 1 // SubmitTasksRequest.tasks, and SubmitTaskRequest.task
 
+	extendExtensions protowire.Number = 1
+	reportReports    protowire.Number = 1
+	releaseReleases  protowire.Number = 1
+	acquireQueues    protowire.Number = 6
+	watchTasks       protowire.Number = 3
+
+	requestHello     protowire.Number = 1
 	requestCredit    protowire.Number = 2
 	requestHeartbeat protowire.Number = 3
 	requestReports   protowire.Number = 4

@@ -13,6 +13,10 @@ import (
 // message translates what an agent says. A malformed report is left out and refused by an ack,
 // with all else taken; malformed lease ids are for the engine to answer.
 func message(r *stintv1.SessionRequest, rules protovalidate.Validator) (m engine.Message, refused []*stintv1.ReportAck, err error) {
+	if n := len(r.GetReports()) + len(r.GetReleases()) + len(r.GetHeartbeat().GetLeases()); n > maxParts {
+		return m, nil, refuse(stintv1.ErrorReason_ERROR_REASON_SESSION_PROTOCOL,
+			"a message has more than %d parts; name each lease once, and report in several messages", maxParts)
+	}
 	code := encoder{items: len(r.GetReports())}
 	m.Reports = make([]engine.Report, 0, min(code.items, maxBatch))
 	for _, x := range r.GetReports() {

@@ -132,8 +132,9 @@ func (w reader) count(of uint64) int {
 }
 
 // byLibrary decodes a message that stands in another, and takes the place of what was read of it.
-func byLibrary(text string, m proto.Message) bool {
-	return proto.UnmarshalOptions{RecursionLimit: protowire.DefaultRecursionLimit - 1}.Unmarshal([]byte(text), m) == nil
+func byLibrary(text string, m proto.Message, bounds ...bound) bool {
+	message := upTo([]byte(text), bounds...)
+	return proto.UnmarshalOptions{RecursionLimit: protowire.DefaultRecursionLimit - 1}.Unmarshal(message, m) == nil
 }
 
 // readTasks reads a submit of at most so many tasks. They share an array, as they share the text.
@@ -153,7 +154,7 @@ func readTasks(text string, most int) ([]*stintv1.Task, bool) {
 			return nil, false
 		}
 		tasks[i] = &array[i]
-		if text := w.bytes(); !readTask(text, tasks[i]) && !byLibrary(text, tasks[i]) {
+		if text := w.bytes(); !readTask(text, tasks[i]) && !byLibrary(text, tasks[i], taskBounds...) {
 			return nil, false
 		}
 	}
@@ -170,6 +171,9 @@ func readTask(text string, t *stintv1.Task) bool {
 		case tagTaskInstruction:
 			t.Instruction = w.text()
 		case tagTaskDependsOn:
+			if len(t.DependsOn) > maxParents {
+				return false
+			}
 			t.DependsOn = append(t.DependsOn, w.text())
 		case tagTaskOnDependencyFailure:
 			t.OnDependencyFailure = stintv1.OnDependencyFailure(w.varint())
