@@ -174,7 +174,7 @@ func readTask(text string, t *stintv1.Task) bool {
 			if len(t.DependsOn) > maxParents {
 				return false
 			}
-			t.DependsOn = append(t.DependsOn, w.text())
+			t.DependsOn = append(t.DependsOn, strings.Clone(w.text())) // kept until the first grant
 		case tagTaskOnDependencyFailure:
 			t.OnDependencyFailure = stintv1.OnDependencyFailure(w.varint())
 		case tagTaskIntensity:

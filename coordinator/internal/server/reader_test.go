@@ -9,13 +9,13 @@ import (
 
 // What outlives a call is copied: one id that lay in its message would keep all of the message.
 func TestWhatIsKeptLiesNotInTheMessage(t *testing.T) {
-	text := string(encoded(t, &stintv1.Task{Id: "an-id", Queue: "a-queue", Instruction: "instruct"}))
+	text := string(encoded(t, &stintv1.Task{Id: "an-id", Queue: "a-queue", Instruction: "instruct", DependsOn: []string{"one", "two"}}))
 	var m stintv1.Task
-	if !readTask(text, &m) || m.GetId() != "an-id" || m.GetQueue() != "a-queue" {
+	if !readTask(text, &m) || m.GetId() != "an-id" || m.GetQueue() != "a-queue" || len(m.GetDependsOn()) != 2 {
 		t.Fatalf("read %v", &m)
 	}
 	from := uintptr(unsafe.Pointer(unsafe.StringData(text)))
-	for _, s := range []string{m.GetId(), m.GetQueue()} {
+	for _, s := range append(m.GetDependsOn(), m.GetId(), m.GetQueue()) {
 		if at := uintptr(unsafe.Pointer(unsafe.StringData(s))); at >= from && at < from+uintptr(len(text)) {
 			t.Errorf("%q lies in the message", s)
 		}
