@@ -1,6 +1,7 @@
 package server
 
 import (
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -19,5 +20,14 @@ func TestWhatIsKeptLiesNotInTheMessage(t *testing.T) {
 		if at := uintptr(unsafe.Pointer(unsafe.StringData(s))); at >= from && at < from+uintptr(len(text)) {
 			t.Errorf("%q lies in the message", s)
 		}
+	}
+}
+
+// What is cut does not keep what it was cut from.
+func TestWhatIsCutIsCopied(t *testing.T) {
+	long := strings.Repeat("é", 1<<20)
+	got := cut(long, 7)
+	if got != "ééé" || unsafe.StringData(got) == unsafe.StringData(long) {
+		t.Errorf("%q is a part of %d bytes", got, len(long))
 	}
 }
