@@ -41,6 +41,9 @@ const (
 	// outboxItems is how many grants, acks and cancels may wait for one stream's reader: more
 	// than the largest message of an agent can call for.
 	outboxItems = 1 << 17
+	// outboxBytes is how much the lease ids and texts among them may weigh: those of so many items of
+	// ours have less.
+	outboxBytes = 8 << 20
 	// outGrants and outItems bound one Out: a grant carries up to 512 KiB of payload.
 	outGrants = 64
 	outItems  = 4096

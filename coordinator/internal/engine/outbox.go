@@ -7,8 +7,8 @@ import (
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
-// outbox holds what one stream's agent is to be told, bounded by outboxItems. Putting never
-// blocks.
+// outbox holds what one stream's agent is to be told, bounded by outboxItems and outboxBytes. Putting
+// never blocks.
 type outbox struct {
 	bell  chan struct{} // something was put, or err is set
 	ended chan struct{} // closed: err is set
@@ -16,6 +16,7 @@ type outbox struct {
 	mu     sync.Mutex
 	grants []queue.Granted
 	out    Out // all but grants
+	bytes  int // its weight
 	err    error
 }
 
@@ -41,7 +42,8 @@ func (b *outbox) put(o *Out, grants []queue.Granted) {
 		b.out.Drain, b.out.DrainLeft = true, o.DrainLeft
 	}
 	b.out.GoingAway = b.out.GoingAway || o.GoingAway
-	if len(b.grants)+len(b.out.Acks)+len(b.out.Cancels) > outboxItems {
+	b.bytes += o.weight()
+	if len(b.grants)+len(b.out.Acks)+len(b.out.Cancels) > outboxItems || b.bytes > outboxBytes {
 		b.stop(ErrTooSlow)
 	}
 }
@@ -71,6 +73,7 @@ func (b *outbox) take() (Out, []queue.Granted, error) {
 	} else {
 		out.Cancels, b.out.Cancels = split(out.Cancels, outItems)
 	}
+	b.bytes = b.out.weight()
 	if len(b.grants) > 0 || !b.out.empty() || b.err != nil {
 		b.ring()
 	}
@@ -114,4 +117,15 @@ func (b *outbox) error() error {
 func (o *Out) empty() bool {
 	return len(o.Grants) == 0 && len(o.Acks) == 0 && len(o.Cancels) == 0 &&
 		!o.HasHeartbeatAck && !o.Drain && !o.GoingAway
+}
+
+// weight is what the peer's own words in it take, in bytes.
+func (o *Out) weight() (n int) {
+	for i := range o.Acks {
+		n += len(o.Acks[i].LeaseID) + len(o.Acks[i].Message)
+	}
+	for i := range o.Cancels {
+		n += len(o.Cancels[i].LeaseID)
+	}
+	return n
 }

@@ -127,9 +127,16 @@ func (s *Stream) overtake() {
 
 // slots is how many places of the window a message takes.
 func (m *Message) slots() int {
-	n := itemBytes * (len(m.Held) + len(m.Releases))
+	n := itemBytes * (len(m.Reports) + len(m.Held) + len(m.Releases))
 	for i := range m.Reports {
-		n += itemBytes + len(m.Reports[i].Result) + len(m.Reports[i].Failure.Message)
+		r := &m.Reports[i]
+		n += len(r.LeaseID) + len(r.Result) + len(r.Failure.Message)
+	}
+	for i := range m.Held {
+		n += len(m.Held[i].LeaseID) + len(m.Held[i].Message)
+	}
+	for i := range m.Releases {
+		n += len(m.Releases[i].LeaseID)
 	}
 	return 1 + min(n/windowBytes, window/4-1)
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -165,6 +166,27 @@ func TestSlowStreamIsCut(t *testing.T) {
 	}
 }
 
+// S5: what waits for a reader is bounded by its bytes too, and what was taken counts no more.
+func TestOutboxWeighsTexts(t *testing.T) {
+	b := newOutbox()
+	half := strings.Repeat("x", outboxBytes/2)
+	for range 5 {
+		b.put(&Out{Acks: []ReportAck{{LeaseID: half}}, Cancels: []Cancel{{LeaseID: half}}}, nil)
+		if _, _, err := b.take(); err != nil {
+			t.Fatalf("full: %v", err)
+		}
+	}
+	b.put(&Out{Acks: []ReportAck{{Message: half}}}, make([]queue.Granted, outGrants+1))
+	b.put(&Out{Cancels: []Cancel{{LeaseID: half}}}, nil)
+	if _, _, err := b.take(); err != nil { // the cancel stays, behind a grant
+		t.Fatalf("full: %v", err)
+	}
+	b.put(&Out{Acks: []ReportAck{{Message: half}, {Message: "x"}}}, nil)
+	if err := b.error(); !errors.Is(err, ErrTooSlow) {
+		t.Errorf("over full: %v", err)
+	}
+}
+
 // An Out is bounded, and a cancel never overtakes the grant that it is about.
 func TestOutboxCuts(t *testing.T) {
 	b := newOutbox()
@@ -291,6 +313,7 @@ func TestATurnRingsOnce(t *testing.T) {
 
 // Many small messages of a stream are under way at once, but few large ones.
 func TestWindowWeighsMessages(t *testing.T) {
+	heavy := strings.Repeat("x", windowBytes)
 	for _, c := range []struct {
 		m    Message
 		want int
@@ -301,6 +324,8 @@ func TestWindowWeighsMessages(t *testing.T) {
 		{Message{Reports: make([]Report, 2*windowBytes/itemBytes)}, 3},
 		{Message{Held: make([]Extension, windowBytes/itemBytes), Releases: make([]Release, windowBytes/itemBytes)}, 3},
 		{Message{Reports: []Report{{Result: make([]byte, 1<<30)}}}, window / 4},
+		{Message{Reports: []Report{{LeaseID: heavy}}, Releases: []Release{{LeaseID: heavy}}}, 3},
+		{Message{Held: []Extension{{LeaseID: heavy}, {Message: heavy}}}, 3},
 	} {
 		if got := c.m.slots(); got != c.want {
 			t.Errorf("%d reports, %d held: %d slots, want %d", len(c.m.Reports), len(c.m.Held), got, c.want)

@@ -61,6 +61,8 @@ const (
 	maxParts = maxReceive / 40
 	// maxReportsRead bounds the reports of one message that are decoded by hand, into one array.
 	maxReportsRead = 4096
+	// usualLeaseID is the length of our lease ids.
+	usualLeaseID = 38
 	// maxLabels bounds the labels of an agent, as the contract's rules do for tasks.
 	maxLabels = 32
 	// maxHelloQueues bounds the queues that an agent names.
@@ -114,7 +116,7 @@ const (
 	// how many such messages they may wait to be sent: no agent works like that.
 	localAcks     = 1024
 	localMessages = 16
-	// maxEcho is where the lease id of a malformed report is cut, in bytes; ours have far less.
+	// maxEcho is where a lease id is cut, in bytes; ours have far less.
 	maxEcho = 1 << 10
 )
 

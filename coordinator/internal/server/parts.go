@@ -62,6 +62,6 @@ func malformed(r *stintv1.Report, rules protovalidate.Validator) string {
 
 func invalidAck(lease, why string) *stintv1.ReportAck {
 	return &stintv1.ReportAck{
-		LeaseId: cut(lease, maxEcho), Outcome: stintv1.ReportOutcome_REPORT_OUTCOME_INVALID, Message: cut(why, maxErrorText),
+		LeaseId: echoed(lease), Outcome: stintv1.ReportOutcome_REPORT_OUTCOME_INVALID, Message: cut(why, maxErrorText),
 	}
 }

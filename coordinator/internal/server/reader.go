@@ -200,8 +200,10 @@ func readSession(text string, m *stintv1.SessionRequest) bool {
 		result stintv1.Result
 	}, n)
 	var reports []*stintv1.Report
+	var ids strings.Builder
 	if n > 0 {
 		reports = make([]*stintv1.Report, 0, n)
+		ids.Grow(n * usualLeaseID)
 	}
 	var credit int64
 	var draining bool
@@ -225,6 +227,7 @@ func readSession(text string, m *stintv1.SessionRequest) bool {
 			if text := w.bytes(); !readReport(text, &x.report, &x.result) && !byLibrary(text, &x.report) {
 				return false
 			}
+			x.report.LeaseId = beside(&ids, x.report.LeaseId)
 			reports = append(reports, &x.report)
 		default:
 			return false
@@ -235,6 +238,17 @@ func readSession(text string, m *stintv1.SessionRequest) bool {
 	}
 	m.CreditTotal, m.Draining, m.Reports, m.Heartbeat = credit, draining, reports, heartbeat
 	return true
+}
+
+// beside copies a lease id next to others of its message: the answer keeps it, and must not keep the
+// message. One that will be cut is copied then.
+func beside(ids *strings.Builder, id string) string {
+	if len(id) > maxEcho {
+		return id
+	}
+	from := ids.Len()
+	ids.WriteString(id)
+	return ids.String()[from:]
 }
 
 // readHeartbeat reads that of an idle agent.

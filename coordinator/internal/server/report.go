@@ -21,7 +21,7 @@ func (e *encoder) report(r *stintv1.Report) (engine.Report, error) {
 	if err != nil {
 		return engine.Report{}, err
 	}
-	out := engine.Report{LeaseID: r.GetLeaseId(), Digest: sum}
+	out := engine.Report{LeaseID: echoed(r.GetLeaseId()), Digest: sum}
 	var ok bool
 	out.Cost, out.HasCost, ok = costOf(r.Result.BudgetUsedUsd)
 	class, why := unfit(r.Result, len(encoded), ok)
@@ -29,10 +29,13 @@ func (e *encoder) report(r *stintv1.Report) (engine.Report, error) {
 		out.Success, out.Result = true, encoded
 		return out, nil
 	}
-	out.Invalid = why
-	out.Failure = queue.Failure{Class: class, Message: cut(why, maxFailureMessage), Cost: out.Cost, HasCost: out.HasCost}
+	out.Invalid = cut(why, maxFailureMessage)
+	out.Failure = queue.Failure{Class: class, Message: out.Invalid, Cost: out.Cost, HasCost: out.HasCost}
 	return out, nil
 }
+
+// echoed is a lease id as it is answered: cut where it cannot be ours, since it is kept until then.
+func echoed(lease string) string { return cut(lease, maxEcho) }
 
 // unfit says why a result cannot be kept; empty: it can.
 func unfit(r *stintv1.Result, size int, costOK bool) (queue.Class, string) {
@@ -58,7 +61,7 @@ func failureReport(r *stintv1.Report) (engine.Report, error) {
 	f := r.Failure
 	cost, has, _ := costOf(f.BudgetUsedUsd)
 	return engine.Report{
-		LeaseID: r.GetLeaseId(), Digest: queue.DigestOf(encoded), Cost: cost, HasCost: has,
+		LeaseID: echoed(r.GetLeaseId()), Digest: queue.DigestOf(encoded), Cost: cost, HasCost: has,
 		Failure: queue.Failure{
 			Class: reportedClass(f.GetFailureClass()), Message: cut(f.GetMessage(), maxFailureMessage),
 			HTTPStatus: f.GetHttpStatus(), RetryAfter: max(f.GetRetryAfter().AsDuration(), 0),
@@ -86,7 +89,7 @@ func reportedClass(c stintv1.FailureClass) queue.Class {
 // extension translates a lease that is held, with its progress. Progress that is not a share
 // is dropped: it must not cost the lease.
 func extension(p *stintv1.LeaseProgress) engine.Extension {
-	x := engine.Extension{LeaseID: p.GetLeaseId(), Message: cut(p.GetMessage(), maxProgressMessage)}
+	x := engine.Extension{LeaseID: echoed(p.GetLeaseId()), Message: cut(p.GetMessage(), maxProgressMessage)}
 	if v := p.GetProgress(); p.Progress != nil && !math.IsNaN(v) && v >= 0 && v <= 1 {
 		x.Progress, x.HasProgress = v, true
 	}
@@ -104,7 +107,7 @@ func extensions(list []*stintv1.LeaseProgress) []engine.Extension {
 func releases(list []*stintv1.Release) []engine.Release {
 	out := make([]engine.Release, len(list))
 	for i, r := range list {
-		out[i] = engine.Release{LeaseID: r.GetLeaseId(), Started: r.GetStarted()}
+		out[i] = engine.Release{LeaseID: echoed(r.GetLeaseId()), Started: r.GetStarted()}
 	}
 	return out
 }
