@@ -21,9 +21,10 @@ import (
 //     tells it as INTERNAL.
 //  3. policy: nothing else is done for a method that nobody has judged.
 //  4. ending (streams): closes the streams of libraries' handlers when the server leaves.
-//  5. size: before validation, whose work grows with the request.
-//  6. validation: before the wait, so that a bad request never takes a place among them.
-//  7. waits: last, right around the handler that parks.
+//  5. prompt (streams): ends those whose first message does not come, or not before the server leaves.
+//  6. size: before validation, whose work grows with the request.
+//  7. validation: before the wait, so that a bad request never takes a place among them.
+//  8. waits: last, right around the handler that parks.
 //
 // A unary call passes them as one interceptor, in one function: each of its own would cost every call two
 // closures. Of the library's, streams have theirs.
@@ -42,6 +43,7 @@ func (c *chain) options() []grpc.ServerOption {
 			recovery.StreamServerInterceptor(),
 			c.policyStream,
 			c.endingStream,
+			c.promptStream,
 			explainStream,
 			validation.StreamServerInterceptor(c.rules, validation.WithIgnoreMessages(
 				(&stintv1.SessionRequest{}).ProtoReflect().Type(),

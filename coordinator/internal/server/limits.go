@@ -122,7 +122,7 @@ const (
 
 // Connections.
 const (
-	handshake = 10 * time.Second // a connection that has not opened by then is closed
+	handshake = 10 * time.Second // a connection that has not opened by then is closed, and a stream that has said nothing
 	pingEvery = 30 * time.Second // of silence, then the peer is pinged
 	pingWait  = 10 * time.Second // for the answer, then the connection is closed
 	pingMin   = 10 * time.Second // a peer that pings more often is cut

@@ -195,8 +195,10 @@ type AgentServiceClient interface {
 	//
 	// Sizes. A message is at most 4 MiB; more reports go into several messages. What the coordinator sends is
 	// at most 2 MiB, or one lease if that alone is more. Both sides keep reading while they write: an agent
-	// that does not read is cut with SESSION_TOO_SLOW. A proxy may answer gRPC keepalive by itself, so only
-	// heartbeat_ack shows that the coordinator is there.
+	// that does not read is cut with SESSION_TOO_SLOW, and so is a stream whose first message does not come
+	// within 10 s. A message that has more parts than lease ids have room in it ends the stream with
+	// SESSION_PROTOCOL. A proxy may answer gRPC keepalive by itself, so only heartbeat_ack shows that the
+	// coordinator is there.
 	//
 	// For agents. A stream may be opened at any time; opening it again is how an agent repeats.
 	//
@@ -494,8 +496,10 @@ type AgentServiceServer interface {
 	//
 	// Sizes. A message is at most 4 MiB; more reports go into several messages. What the coordinator sends is
 	// at most 2 MiB, or one lease if that alone is more. Both sides keep reading while they write: an agent
-	// that does not read is cut with SESSION_TOO_SLOW. A proxy may answer gRPC keepalive by itself, so only
-	// heartbeat_ack shows that the coordinator is there.
+	// that does not read is cut with SESSION_TOO_SLOW, and so is a stream whose first message does not come
+	// within 10 s. A message that has more parts than lease ids have room in it ends the stream with
+	// SESSION_PROTOCOL. A proxy may answer gRPC keepalive by itself, so only heartbeat_ack shows that the
+	// coordinator is there.
 	//
 	// For agents. A stream may be opened at any time; opening it again is how an agent repeats.
 	//

@@ -44,8 +44,8 @@ const (
 	ErrorReason_ERROR_REASON_DEPENDENCY_CYCLE ErrorReason = 4
 	// INVALID_ARGUMENT: the page token is not one that this call gave for this filter. Begin without one.
 	ErrorReason_ERROR_REASON_PAGE_TOKEN_INVALID ErrorReason = 5
-	// INVALID_ARGUMENT: the first message of a session had no hello, or a later one had it again. A fault of
-	// the agent.
+	// INVALID_ARGUMENT: the first message of a session had no hello, a later one had it again, or one had
+	// more parts than lease ids have room in it. A fault of the agent.
 	ErrorReason_ERROR_REASON_SESSION_PROTOCOL ErrorReason = 6
 	// FAILED_PRECONDITION: a task depends on one that neither exists nor stands in the same call.
 	// PreconditionFailure names them. Nothing was done; submit those first or along with it.
@@ -89,8 +89,8 @@ const (
 	// RESOURCE_EXHAUSTED, with RetryInfo: the watcher read too slowly and was cut. The metadata has
 	// `resume_after_sequence`: watch again from there; nothing is lost.
 	ErrorReason_ERROR_REASON_WATCHER_TOO_SLOW ErrorReason = 22
-	// RESOURCE_EXHAUSTED, with RetryInfo: the agent read its session too slowly. Its leases live on; dial
-	// again.
+	// RESOURCE_EXHAUSTED, with RetryInfo: the agent read its session too slowly, or said nothing for 10 s
+	// after it had opened a stream. Its leases live on; dial again.
 	ErrorReason_ERROR_REASON_SESSION_TOO_SLOW ErrorReason = 23
 	// ABORTED: the same instance opened a newer stream. Nothing to do for the one that opened it.
 	ErrorReason_ERROR_REASON_SESSION_REPLACED ErrorReason = 24
