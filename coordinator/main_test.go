@@ -150,6 +150,28 @@ func TestInOrder(t *testing.T) {
 	}
 }
 
+// A part that fails while another is ending cuts that one, which may wait for what will not come.
+func TestInOrderCutsAtALateFailure(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	ending, hard := make(chan struct{}), make(chan struct{})
+	broken := errors.New("broken")
+	err := inOrder(ctx, func() { close(hard) },
+		func(ctx context.Context) error {
+			<-ctx.Done()
+			close(ending)
+			<-hard
+			return nil
+		},
+		func(context.Context) error {
+			<-ending
+			return broken
+		})
+	if !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // An address that is taken is named, with the flag.
 func TestListen(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -12,32 +12,40 @@ import (
 type part func(ctx context.Context) error
 
 // inOrder runs all parts at once. When ctx ends, or one of them does, it ends them one after
-// the other in the order given, each after the one before has returned. cut is called if one
-// ended by itself: the rest need not be polite. It returns what went wrong.
+// the other in the order given, each after the one before has returned. cut is called when one
+// ends by itself, also while others are ending: the rest need not be polite, and may wait for it in
+// vain. It returns what went wrong.
 func inOrder(ctx context.Context, cut func(), parts ...part) error {
 	type running struct {
 		cancel context.CancelFunc
-		done   chan error
+		over   bool
+		err    error
 	}
 	all := make([]running, len(parts))
-	ended := make(chan struct{}, len(parts))
+	ended := make(chan int, len(parts))
 	for i, p := range parts {
 		own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		all[i] = running{cancel, make(chan error, 1)}
+		all[i].cancel = cancel
 		go func() {
-			all[i].done <- p(own)
-			ended <- struct{}{}
+			all[i].err = p(own)
+			ended <- i
 		}()
 	}
 	select {
 	case <-ctx.Done():
-	case <-ended:
+	case i := <-ended:
+		all[i].over = true
 		cut()
 	}
 	var errs []error
-	for _, r := range all {
-		r.cancel()
-		errs = append(errs, <-r.done)
+	for told := range all {
+		for all[told].cancel(); !all[told].over; {
+			i := <-ended
+			if all[i].over = true; i > told {
+				cut()
+			}
+		}
+		errs = append(errs, all[told].err)
 	}
 	return errors.Join(errs...)
 }
