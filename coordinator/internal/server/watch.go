@@ -77,15 +77,15 @@ func (w *watching) run(ctx context.Context) error {
 	}
 }
 
-// eventMessages cuts events into messages of maxReply. Each has the bookmark of what has been
-// sent with it.
+// eventMessages cuts events into messages of maxReply, and of what becomes of a task in one change. Each
+// has the bookmark of what has been sent with it.
 func eventMessages(events []queue.Event, bookmark int64) []*stintv1.WatchEventsResponse {
 	var out []*stintv1.WatchEventsResponse
 	m, size := &stintv1.WatchEventsResponse{}, 0
 	for i := range events {
 		e := shownEvent(&events[i])
 		n := proto.Size(e)
-		if size+n > maxReply && len(m.Events) > 0 {
+		if size+n > maxReply && len(m.Events) > 0 && !together(&events[i-1], &events[i]) {
 			m.BookmarkSequence = m.Events[len(m.Events)-1].GetSequence()
 			out = append(out, m)
 			m, size = &stintv1.WatchEventsResponse{}, 0
@@ -95,4 +95,10 @@ func eventMessages(events []queue.Event, bookmark int64) []*stintv1.WatchEventsR
 	}
 	m.BookmarkSequence = bookmark
 	return append(out, m)
+}
+
+// together tells whether one event is of the same task as the one before it, and of the same commit, whose
+// events have one time.
+func together(before, e *queue.Event) bool {
+	return e.Task != "" && e.Task == before.Task && e.Time == before.Time
 }

@@ -134,6 +134,28 @@ func TestEventMessages(t *testing.T) {
 	}
 }
 
+// W1: where a change is too large for a message, it is not cut between what became of one task; but a
+// task's life is, or a watch of one task could have messages of any size.
+func TestEventMessagesKeepATaskTogether(t *testing.T) {
+	const each = 1000 // bytes of an event, about
+	change, life := events(1, 3*maxReply/each), events(1, 3*maxReply/each)
+	for i := range change {
+		change[i].Task, change[i].Time, change[i].Reason = strconv.Itoa(i/3), after(1), strings.Repeat("r", each)
+		life[i].Task, life[i].Reason = "a", change[i].Reason
+	}
+	for _, m := range eventMessages(change, int64(len(change))) {
+		first, last := m.GetEvents()[0], m.GetEvents()[len(m.GetEvents())-1]
+		if (first.GetSequence()-1)%3 != 0 || last.GetSequence()%3 != 0 || proto.Size(m) > maxReply+64<<10 {
+			t.Errorf("a message of %d bytes from %d to %d", proto.Size(m), first.GetSequence(), last.GetSequence())
+		}
+	}
+	for _, m := range eventMessages(life, int64(len(life))) {
+		if n := proto.Size(m); n > maxReply+64<<10 {
+			t.Errorf("of one task: a message of %d bytes", n)
+		}
+	}
+}
+
 func TestShownEvent(t *testing.T) {
 	got := shownEvent(&queue.Event{
 		Sequence: 1, Time: after(0), Kind: queue.EventLeaseEnded, Task: "a", Serial: 5, Queue: "q", Run: 2, Attempt: 3,

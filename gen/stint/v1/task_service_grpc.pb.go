@@ -161,8 +161,9 @@ type TaskServiceClient interface {
 	// grpcurl -plaintext -d '{"task_id":"b"}' 127.0.0.1:7070 stint.v1.TaskService/ExplainTask
 	ExplainTask(ctx context.Context, in *ExplainTaskRequest, opts ...grpc.CallOption) (*ExplainTaskResponse, error)
 	// WatchEvents streams the coordinator's history, from a sequence on or from now on, until the caller
-	// ends it. Events rise strictly, without gap or repeat (but for what the filter leaves out), and all
-	// that one change brought about stand in one message.
+	// ends it. Events rise strictly, without gap or repeat (but for what the filter leaves out). All that one
+	// change brought about stand in one message up to 2 MiB; more comes in several, one behind the other,
+	// and what became of one task stays in one.
 	//
 	// A bookmark comes at once, with every message, and every 15 s when nothing happens: all up to
 	// bookmark_sequence was sent or left out by the filter. After any end of the stream go on with
@@ -435,8 +436,9 @@ type TaskServiceServer interface {
 	// grpcurl -plaintext -d '{"task_id":"b"}' 127.0.0.1:7070 stint.v1.TaskService/ExplainTask
 	ExplainTask(context.Context, *ExplainTaskRequest) (*ExplainTaskResponse, error)
 	// WatchEvents streams the coordinator's history, from a sequence on or from now on, until the caller
-	// ends it. Events rise strictly, without gap or repeat (but for what the filter leaves out), and all
-	// that one change brought about stand in one message.
+	// ends it. Events rise strictly, without gap or repeat (but for what the filter leaves out). All that one
+	// change brought about stand in one message up to 2 MiB; more comes in several, one behind the other,
+	// and what became of one task stays in one.
 	//
 	// A bookmark comes at once, with every message, and every 15 s when nothing happens: all up to
 	// bookmark_sequence was sent or left out by the filter. After any end of the stream go on with
