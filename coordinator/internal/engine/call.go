@@ -77,9 +77,15 @@ func (e *Engine) enqueue(ctx context.Context, c *call) error {
 	}
 }
 
-// tell hands a command in whose answer nobody waits for. It is lost only if the engine stops.
+// tell hands a command in whose answer nobody waits for. It is lost only if the engine stops. It does not
+// wait for room in the backlog: whoever leaves must get on while the loop is stuck at the disk.
 func (e *Engine) tell(cmd queue.Command) {
-	e.post(&call{cmd: cmd, then: func() {}})
+	c := &call{cmd: cmd, then: func() {}}
+	select {
+	case e.calls <- c:
+	default:
+		go e.post(c)
+	}
 }
 
 // post is enqueue for those that have no context to give up by.

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stint-dev/stint/coordinator/internal/ledger/memledger"
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
@@ -202,6 +203,27 @@ func TestOutboxCuts(t *testing.T) {
 	if o, grants, _ = b.take(); len(grants) != 0 || !o.empty() {
 		t.Errorf("third: %d grants, %+v", len(grants), o)
 	}
+}
+
+// What nobody waits for is handed in without a wait, so that a leave gets on while the loop is stuck.
+func TestGoingAwayWhileTheLoopIsStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, err := New(config(), memledger.New())
+		if err != nil {
+			t.Fatal(err)
+		}
+		close(e.active) // and nobody takes calls
+		for range cap(e.calls) {
+			e.calls <- newCall(&queue.Read{})
+		}
+		e.GoingAway()
+		for range cap(e.calls) {
+			<-e.calls
+		}
+		if _, ok := (<-e.calls).cmd.(*queue.Quiesce); !ok {
+			t.Error("the machine is not told")
+		}
+	})
 }
 
 func TestGoingAway(t *testing.T) {
