@@ -47,7 +47,7 @@ func (p *page) fill(ctx context.Context) error {
 		share = max(examined*listChunk/p.want, listChunk)
 	}
 	for budget := examined; budget > 0 && len(p.tasks) < p.want; budget -= share {
-		p.query.Examine, p.query.Limit = share, min(listChunk, p.want-len(p.tasks))
+		p.query.Examine, p.query.Limit = min(share, budget), min(listChunk, p.want-len(p.tasks))
 		full, err := p.chunk(ctx)
 		if err != nil || full || p.query.Cursor == nil {
 			return err
