@@ -2,6 +2,7 @@ package queue
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -160,8 +161,11 @@ func lacking(requires []Requirement, met []int) string {
 	return "all of " + strings.Join(all, ", ") + " together"
 }
 
-// mostCounted bounds the READY tasks that are looked at to tell a place among them.
+// mostCounted bounds the READY tasks that are looked at to tell a place among them, or the oldest.
 const mostCounted = 100_000
+
+// leastCounted are looked at in each heap all the same: the first may be of tasks that are gone.
+const leastCounted = 16
 
 // explainPlace tells how many tasks come first.
 func (m *Machine) explainPlace(t *task) Why {
@@ -184,7 +188,7 @@ func (m *Machine) position(t *task) int32 {
 	waiting := map[*fairKey]int{}
 	before := 0
 	for _, c := range own.line.classes {
-		c.eachReady(func(it heapItem) {
+		c.eachReady(math.MaxInt, func(it heapItem) {
 			if !m.readyHolds(it) {
 				return
 			}

@@ -33,6 +33,13 @@ const sweepAbove = 64
 // all gives the items, those included that do not hold.
 func (h *heap) all() []heapItem { return h.items[max(h.head, 0):] }
 
+func (h *heap) each(most int, f func(heapItem)) {
+	all := h.all()
+	for _, it := range all[:min(len(all), most)] {
+		f(it)
+	}
+}
+
 func (h *heap) push(it heapItem) {
 	h.live++
 	n := len(h.items)

@@ -160,23 +160,20 @@ func (m *Machine) front(c *class) *lane {
 	return nil
 }
 
-// each calls f for each item of a lane, those included that do not hold any more.
-func (ln *lane) each(f func(heapItem)) {
-	for _, it := range ln.ready.all() {
-		f(it)
-	}
+// each calls f for each item of a lane, those included that do not hold any more; of each heap for no more
+// than most, among them its first.
+func (ln *lane) each(most int, f func(heapItem)) {
+	ln.ready.each(most, f)
 	for _, h := range ln.parked { // in no order: f must not mind
-		for _, it := range h.all() {
-			f(it)
-		}
+		h.each(most, f)
 	}
 }
 
 // eachReady is each for all lanes of a class.
-func (c *class) eachReady(f func(heapItem)) {
-	c.plain.each(f)
+func (c *class) eachReady(most int, f func(heapItem)) {
+	c.plain.each(most, f)
 	for _, ln := range c.byFair { // in no order: f must not mind
-		ln.each(f)
+		ln.each(most, f)
 	}
 }
 

@@ -59,6 +59,14 @@ func (l *line) record() QueueRecord {
 	}
 }
 
+// lanes is how many lanes its classes have.
+func (l *line) lanes() (n int) {
+	for _, c := range l.classes {
+		n += 1 + len(c.byFair)
+	}
+	return n
+}
+
 func (l *line) running() int64 { return l.counts.States[Running] }
 
 // shut says what keeps a queue from granting anything at all, 0 if nothing does.

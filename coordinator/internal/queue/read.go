@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -89,9 +90,9 @@ func (m *Machine) Queues(after string, limit int) []QueueView {
 	}
 	slices.Sort(names)
 	views := make([]QueueView, 0, min(limit, len(names)))
-	for _, n := range names[:min(limit, len(names))] {
-		v, _ := m.Queue(n)
-		views = append(views, v)
+	names = names[:min(limit, len(names))]
+	for _, n := range names {
+		views = append(views, m.viewLine(m.lineByName[n], mostCounted/len(names)))
 	}
 	return views
 }
@@ -102,24 +103,34 @@ func (m *Machine) Queue(name string) (QueueView, error) {
 	if !ok {
 		return QueueView{}, queueNotFound(name)
 	}
+	return m.viewLine(l, mostCounted), nil
+}
+
+// viewLine gives a queue after a look at so many of its READY tasks.
+func (m *Machine) viewLine(l *line, look int) QueueView {
 	m.roll(l)
 	v := QueueView{
-		Name: name, Paused: l.paused, Counts: l.counts, Settings: l.settings, Version: l.version, Running: l.running(),
+		Name: l.name, Paused: l.paused, Counts: l.counts, Settings: l.settings, Version: l.version, Running: l.running(),
 		Spend:      SpendView{Start: l.spend.Period, End: l.ends, Settled: l.spend.Settled, Reserved: l.reserved, Overrun: l.spend.Overrun},
 		RateTokens: l.bucket.tokens(m.elapsed),
 	}
 	if l.counts.States[Ready] > 0 {
-		v.OldestReady = m.oldestReady(l)
+		v.OldestReady = m.oldestReady(l, look)
 	}
-	return v, nil
+	return v
 }
 
-// oldestReady looks at every READY task of a queue: the heaps are not in order of age, since
-// priority gives a head start. It reads only the heaps, about 24 bytes a task.
-func (m *Machine) oldestReady(l *line) time.Duration {
+// oldestReady looks at the READY tasks of a queue: the heaps are not in order of age, since priority
+// gives a head start. It reads only the heaps. If there are more than it may look at, it takes those of
+// each heap that come first, and an older one of less priority may be passed over.
+func (m *Machine) oldestReady(l *line, look int) time.Duration {
+	most := math.MaxInt
+	if l.counts.States[Ready] > int64(look) {
+		most = max(look/l.lanes(), leastCounted)
+	}
 	oldest := int64(m.now)
 	for _, c := range l.classes {
-		c.eachReady(func(it heapItem) {
+		c.eachReady(most, func(it heapItem) {
 			if ready := it.key + int64(it.extra)*time.Minute.Microseconds(); ready < oldest && m.readyHolds(it) {
 				oldest = ready
 			}

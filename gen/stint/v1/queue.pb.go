@@ -363,7 +363,8 @@ type QueueStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its tasks by state.
 	Counts *TaskCounts `protobuf:"bytes,1,opt,name=counts,proto3" json:"counts,omitempty"`
-	// How long its oldest READY task has been so; unset if there is none.
+	// How long its oldest READY task has been so; unset if there is none. No more than 100,000 tasks are looked
+	// at in a call, those that come first: where there are more, one of less priority may be older.
 	OldestReadyAge *durationpb.Duration `protobuf:"bytes,2,opt,name=oldest_ready_age,json=oldestReadyAge,proto3" json:"oldest_ready_age,omitempty"`
 	// How many of its tasks run: what max_running bounds.
 	Running int32 `protobuf:"varint,3,opt,name=running,proto3" json:"running,omitempty"`
