@@ -89,12 +89,15 @@ func TestUpdateQueue(t *testing.T) {
 	if shown.Status, lifted.Status = nil, nil; !proto.Equal(shown, lifted) {
 		t.Errorf("read %v, was answered %v", shown, lifted)
 	}
-	if _, err := c.queues.UpdateQueue(ctx, lift); read(t, err).reason != "ETAG_MISMATCH" || read(t, err).code != codes.Aborted {
-		t.Errorf("an old etag: %v", err)
-	}
-	lift.Queue.Name = "nowhere"
-	if _, err := c.queues.UpdateQueue(ctx, lift); read(t, err).reason != "QUEUE_NOT_FOUND" {
-		t.Errorf("an etag of no queue: %v", err)
+	for _, etag := range []string{made.GetEtag(), "abc", "0", "99999999999999999999"} {
+		lift.Queue.Name, lift.Queue.Etag = "q", etag
+		if _, err := c.queues.UpdateQueue(ctx, lift); read(t, err).reason != "ETAG_MISMATCH" || read(t, err).code != codes.Aborted {
+			t.Errorf("the etag %s: %v", etag, err)
+		}
+		lift.Queue.Name = "nowhere"
+		if _, err := c.queues.UpdateQueue(ctx, lift); read(t, err).reason != "QUEUE_NOT_FOUND" {
+			t.Errorf("the etag %s of no queue: %v", etag, err)
+		}
 	}
 	paused := must(c.queues.PauseQueue(ctx, &stintv1.PauseQueueRequest{Queue: "q"}))(t).GetQueue()
 	if paused.GetEtag() == lifted.GetEtag() {

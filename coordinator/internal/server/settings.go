@@ -41,11 +41,7 @@ func update(r *stintv1.UpdateQueueRequest) (*queue.UpdateQueue, error) {
 	if faults = append(faults, bad...); len(faults) > 0 {
 		return nil, invalidFields(faults)
 	}
-	etag, err := etagOf(q.GetEtag())
-	if err != nil {
-		return nil, err
-	}
-	return &queue.UpdateQueue{Queue: q.GetName(), Mask: mask, Settings: settingsOf(q), Etag: etag}, nil
+	return &queue.UpdateQueue{Queue: q.GetName(), Mask: mask, Settings: settingsOf(q), Etag: etagOf(q.GetEtag())}, nil
 }
 
 // settingsMask gives the settings that are to be changed: those named, or else those set.
@@ -116,16 +112,16 @@ func budgetOf(b *stintv1.QueueBudget) queue.Budget {
 	return queue.Budget{Set: true, Limit: queue.Micros(math.Round(b.GetLimitUsd() * microsPerUSD)), Period: period}
 }
 
-// etagOf reads an etag; 0 is any. One that was never given out is out of date.
-func etagOf(etag string) (uint64, error) {
+// etagOf reads an etag; 0 is any. One that was never given out is one that no queue will have.
+func etagOf(etag string) uint64 {
 	if etag == "" {
-		return 0, nil
+		return 0
 	}
 	version, err := strconv.ParseUint(etag, 10, 64)
 	if err != nil || version == 0 {
-		return 0, &refusal{reason: stintv1.ErrorReason_ERROR_REASON_ETAG_MISMATCH}
+		return math.MaxUint64
 	}
-	return version, nil
+	return version
 }
 
 // shownQueue puts a queue together: what was set, and how it stands.
