@@ -12,7 +12,8 @@ var (
 	// ErrStopping: this coordinator leaves, or has not begun to serve (SHUTTING_DOWN).
 	// Nothing was done; the call may be repeated elsewhere.
 	ErrStopping = errors.New("engine: shutting down")
-	// ErrReplaced: a newer stream of the same instance took this one's place (SESSION_REPLACED).
+	// ErrReplaced: a newer stream took this one's place, of the same instance or of one that took
+	// over from it (SESSION_REPLACED).
 	ErrReplaced = errors.New("engine: session replaced by a newer stream")
 	// ErrTooSlow: the stream's reader fell behind its bounded buffer (SESSION_TOO_SLOW).
 	ErrTooSlow = errors.New("engine: session reads too slowly")

@@ -36,5 +36,5 @@ type StreamOut struct {
 	Cancels []LeaseEnd
 	Drain   bool
 	Left    time.Duration // with Drain: time left, 0 none
-	Close   bool          // replaced by a newer stream of the same instance
+	Close   bool          // replaced by a newer stream, of the same instance or of one that took over
 }

@@ -77,7 +77,7 @@ var reasons = map[stintv1.ErrorReason]reasonRow{
 	stintv1.ErrorReason_ERROR_REASON_SESSION_TOO_SLOW: {codes.ResourceExhausted, quota, retryAfter, "session",
 		"the session was not read in time; dial again, its leases live on"},
 	stintv1.ErrorReason_ERROR_REASON_SESSION_REPLACED: {codes.Aborted, nothing, 0, "",
-		"the same instance opened a newer stream"},
+		"a newer stream took its place: of the same instance, or of another that took over the agent id while this one was silent"},
 	stintv1.ErrorReason_ERROR_REASON_SHUTTING_DOWN: {codes.Unavailable, nothing, 0, "",
 		"the coordinator is leaving or not yet there; repeat the call"},
 	stintv1.ErrorReason_ERROR_REASON_BUDGET_TOO_LARGE: {codes.FailedPrecondition, precondition, 0, "queue",

@@ -92,7 +92,8 @@ const (
 	// RESOURCE_EXHAUSTED, with RetryInfo: the agent read its session too slowly, or said nothing for 10 s
 	// after it had opened a stream. Its leases live on; dial again.
 	ErrorReason_ERROR_REASON_SESSION_TOO_SLOW ErrorReason = 23
-	// ABORTED: the same instance opened a newer stream. Nothing to do for the one that opened it.
+	// ABORTED: a newer stream took the place of this one. The same instance opened it, and has nothing to do;
+	// or another instance took over the agent id while this one was silent.
 	ErrorReason_ERROR_REASON_SESSION_REPLACED ErrorReason = 24
 	// UNAVAILABLE: the coordinator is leaving or not yet there. Repeat the call.
 	ErrorReason_ERROR_REASON_SHUTTING_DOWN ErrorReason = 25
