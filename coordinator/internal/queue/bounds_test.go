@@ -97,7 +97,7 @@ func TestRetriesTogetherNeedRoom(t *testing.T) {
 		return c
 	}
 	full := errors.New("disk full")
-	if c := retry(full); c.Err != full || c.Changed != 0 {
+	if c := retry(full); !errors.Is(c.Err, full) || c.Changed != 0 {
 		t.Errorf("on a full disk: %d changed, %v", c.Changed, c.Err)
 	}
 	extra := benchSpec(30_000)
