@@ -1,5 +1,7 @@
 package queue
 
+import "slices"
+
 // edge is one dependency: a live child and a parent, which may be live or terminal. It stands
 // in two lists: the child's own, and one of the parent's two. No pointers.
 type edge struct {
@@ -17,7 +19,7 @@ type edge struct {
 // parent that is retried has those that still wait made pending again.
 type kids struct{ pending, settled uint32 }
 
-// settling is a parent that ended as to, with edges still pending.
+// settling is a parent whose present run ended as to, with edges still pending.
 type settling struct {
 	parent Serial
 	to     State
@@ -125,8 +127,10 @@ func (m *Machine) settle(parent Serial, to State) {
 	}
 }
 
-// reopen makes the settled edges that still wait pending again: their parent runs again.
+// reopen makes the settled edges that still wait pending again: their parent runs again, and how
+// its last run ended is nothing to its dependents any more.
 func (m *Machine) reopen(parent Serial) {
+	m.cascade = slices.DeleteFunc(m.cascade, func(s settling) bool { return s.parent == parent })
 	for n := m.kids[parent].settled; n != 0; {
 		e := m.edges.at(n)
 		next := e.kidNext
@@ -142,12 +146,6 @@ func (m *Machine) reopen(parent Serial) {
 func (m *Machine) settleKids() {
 	for left := cascadeBound; len(m.cascade) > 0; {
 		s := m.cascade[0]
-		if _, t := m.tasks.findSerial(s.parent); t != nil {
-			if s.to = t.state; !s.to.Terminal() {
-				m.cascade = m.cascade[1:] // retried meanwhile
-				continue
-			}
-		}
 		for n := m.kids[s.parent].pending; n != 0 && left > 0; n = m.kids[s.parent].pending {
 			m.settleEdge(n, s.to)
 			left--

@@ -16,6 +16,7 @@ var scenarioConfig = Config{LeaseTTL: 30 * time.Second, GrantTimeout: 5 * time.S
 type player struct {
 	t       *testing.T
 	w       *strings.Builder
+	cfg     Config
 	m       *Machine
 	book    *book
 	start   Instant
@@ -34,9 +35,9 @@ type player struct {
 	cut     bool              // the next cascade is cut short
 }
 
-func newPlayer(t *testing.T, w *strings.Builder) *player {
+func newPlayer(t *testing.T, w *strings.Builder, cfg Config) *player {
 	return &player{
-		t: t, w: w, m: New(scenarioConfig), book: newBook(), start: 1_000_000_000_000, now: 1_000_000_000_000,
+		t: t, w: w, cfg: cfg, m: New(cfg), book: newBook(), start: 1_000_000_000_000, now: 1_000_000_000_000,
 		held: map[StreamID][]LeaseRef{}, agents: map[StreamID]string{}, streams: map[string]StreamID{},
 		calls: map[string]*Acquire{}, serials: map[string]Serial{},
 	}
@@ -102,9 +103,9 @@ func (p *player) pass(d time.Duration) {
 // the streams that beat send a heartbeat every third of a lease length.
 func (p *player) advance(d time.Duration, beating []StreamID) {
 	end := p.elapsed + d
-	beat := p.elapsed + scenarioConfig.LeaseTTL/3
+	beat := p.elapsed + p.cfg.LeaseTTL/3
 	for p.elapsed < end {
-		next := min(end, p.elapsed+scenarioConfig.LeaseTTL/6)
+		next := min(end, p.elapsed+p.cfg.LeaseTTL/6)
 		if due, ok := p.m.Next(); ok {
 			next = min(next, max(due, p.elapsed+time.Microsecond))
 		}
@@ -114,7 +115,7 @@ func (p *player) advance(d time.Duration, beating []StreamID) {
 		p.pass(next - p.elapsed)
 		var cs []Command
 		if len(beating) > 0 && p.elapsed == beat {
-			beat += scenarioConfig.LeaseTTL / 3
+			beat += p.cfg.LeaseTTL / 3
 			for _, s := range beating {
 				cs = append(cs, p.heartbeat(s, p.held[s]))
 			}
@@ -133,7 +134,7 @@ func (p *player) heartbeat(s StreamID, held []LeaseRef) *Message {
 
 // restart loses the process: what the records tell comes back.
 func (p *player) restart() {
-	m, err := p.book.load(scenarioConfig, p.now)
+	m, err := p.book.load(p.cfg, p.now)
 	if err != nil {
 		p.t.Fatal(err)
 	}

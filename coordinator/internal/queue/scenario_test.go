@@ -44,7 +44,7 @@ func playFile(t *testing.T, file string) {
 // play runs the commands of a script and gives it with its trace.
 func play(t *testing.T, script string) string {
 	var out strings.Builder
-	p := newPlayer(t, &out)
+	p := newPlayer(t, &out, scenarioConfig)
 	for i, line := range strings.Split(strings.TrimRight(script, "\n"), "\n") {
 		switch {
 		case i == 0 && !strings.HasPrefix(line, "# "):
