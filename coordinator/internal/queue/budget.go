@@ -164,9 +164,9 @@ func (m *Machine) resettle(l *line, fairness string, a *Attempt, cost Micros) bo
 		return false
 	}
 	m.roll(l)
-	if a.Start >= l.spend.Period {
-		l.spend.Settled += delta
-		l.spend.Overrun += max(0, delta)
+	if late := l.spend.late(a, delta); late != 0 {
+		l.spend.Settled += late
+		l.spend.Overrun += max(0, late)
 		m.touchLine(l)
 		m.stirLine(l)
 	}

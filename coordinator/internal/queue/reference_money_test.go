@@ -8,6 +8,7 @@ type refQueue struct {
 	set              Settings
 	version          uint64
 	period           Instant // its start
+	from             Instant // since when its figures count, if not since then
 	settled, overrun Micros
 	all              Micros // over all time
 	excess           Micros // how far settings brought it above its limit
@@ -24,7 +25,7 @@ func (r *reference) roll(q *refQueue) {
 	}
 	const hour = 3_600_000_000
 	if start := r.now - r.now%hour; start != q.period {
-		q.period, q.settled, q.overrun, q.excess = start, 0, 0, 0
+		q.period, q.from, q.settled, q.overrun, q.excess = start, 0, 0, 0, 0
 	}
 }
 
@@ -94,7 +95,7 @@ func (r *reference) settleLate(t *refTask, a *Attempt, x *Report, silent bool) {
 	}
 	q := r.queues[t.spec.Queue]
 	r.roll(q)
-	if a.Start >= q.period {
+	if a.Start >= q.period && (a.Finish > q.from || a.Finish == q.from && delta > 0) {
 		q.settled += delta
 		q.overrun += max(0, delta)
 	}
@@ -164,9 +165,11 @@ func (r *reference) update(c *UpdateQueue) {
 		q.since, q.grants = r.elapsed, nil
 	}
 	if max(was.Budget.Period, PeriodTotal) != max(q.set.Budget.Period, PeriodTotal) {
-		q.period, q.settled, q.overrun = 0, q.all, 0
+		q.period, q.from, q.settled, q.overrun = 0, 0, q.all, 0
 		if q.set.Budget.Period == PeriodHour {
 			q.period = -1
+			r.roll(q)
+			q.from = r.now
 		}
 	}
 	r.roll(q)
@@ -255,6 +258,9 @@ func (r *reference) checkMoney(b *book) {
 		}
 		if s := v.Spend; s.Settled != q.settled || s.Reserved != reserved || s.Overrun != q.overrun || s.Start != max(0, q.period) {
 			r.fault("queue %s: spend %+v, want %+v reserved %d", v.Name, s, *q, reserved)
+		}
+		if v.Spend.Settled < 0 || v.Spend.Reserved < 0 {
+			r.fault("queue %s: %d settled and %d reserved", v.Name, v.Spend.Settled, v.Spend.Reserved)
 		}
 		if limit := q.set.Budget.Limit; q.set.Budget.Set && q.settled+reserved > limit+q.overrun+q.excess {
 			r.fault("queue %s: %d settled and %d reserved of %d with %d overrun (B1)", v.Name, q.settled, reserved, limit, q.overrun)

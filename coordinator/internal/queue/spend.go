@@ -18,7 +18,21 @@ const (
 type PeriodSpend struct {
 	Period  Instant // its start; 0 for PeriodTotal
 	Settled Micros
-	Overrun Micros // what attempts cost beyond what was set aside for them, within Settled
+	Overrun Micros  // what attempts cost beyond what was set aside for them, within Settled
+	Since   Instant // from when on attempts are counted, if a change of the budget began in the middle; 0: from the start
+}
+
+// late is what a change of what an attempt settled at does to the figures: nothing, if they don't
+// hold what is changed. At the very moment that they began it may have settled before or after:
+// then only what makes them larger counts (B1).
+func (s *PeriodSpend) late(a *Attempt, delta Micros) Micros {
+	switch {
+	case a.Start < s.Period || a.Finish < s.Since:
+		return 0
+	case a.Finish == s.Since:
+		return max(0, delta)
+	}
+	return delta
 }
 
 // SpendBy says whose spend a row counts.

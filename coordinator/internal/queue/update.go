@@ -153,6 +153,9 @@ func (m *Machine) adopt(l *line, set Settings) {
 	if max(set.Budget.Period, PeriodTotal) != max(was.Budget.Period, PeriodTotal) {
 		l.spend.Period = -1 // none that there is
 		m.resume(l)
+		if l.ends != 0 {
+			l.spend.Since = m.now
+		}
 		m.rereserve(l)
 		m.unwake(&m.periodTimes, &l.rollAt, m.periodHolds)
 	}

@@ -47,7 +47,7 @@ func FullBatch() *queue.Batch {
 			Settings: queue.Settings{MaxRunning: 1, KeyLimit: 2, Rate: queue.Rate{PerSecond: 0.1, Burst: 3}, Weight: 1000, StrictFencing: true,
 				Retry:  queue.RetryDefaults{MaxAttempts: 4, InitialBackoff: 5, MaxBackoff: 6, Unknown: queue.UnknownRetry},
 				Budget: queue.Budget{Set: true, Limit: 1 << 40, Period: queue.PeriodMonth}},
-			Version: 1 << 60, Spend: queue.PeriodSpend{Period: firstInstant, Settled: 7, Overrun: 8}}},
+			Version: 1 << 60, Spend: queue.PeriodSpend{Period: firstInstant, Settled: 7, Overrun: 8, Since: firstInstant + 1}}},
 		Spends: []queue.SpendRecord{{Queue: "q", By: queue.ByQueue, Spent: 1 << 62, Attempts: 1 << 50}, {Queue: "q", By: queue.ByAgent, Name: "w", Spent: -1},
 			{Queue: "q", By: queue.ByFairnessKey, Name: "a\x00/b", Attempts: 9}, {Queue: "q", By: queue.ByFairnessKey}, {Queue: "q\x02", By: queue.ByAgent, Name: "w"}},
 		Attempts: []queue.AttemptRecord{{Serial: 1, Attempt: attempt}, {Serial: 2, Attempt: attempt}},

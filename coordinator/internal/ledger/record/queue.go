@@ -12,6 +12,7 @@ const (
 	queueSettings // since format 2, as all below
 	queueVersion
 	queueSpend
+	queueSince // of the spend
 	queueKnown = 1<<iota - 1
 )
 
@@ -34,7 +35,8 @@ const usualVersion = 1
 // AppendQueue appends the value of a queue. The name is in the key.
 func AppendQueue(b []byte, v *queue.QueueRecord) []byte {
 	f := bit(v.Paused, queuePaused) | bit(v.Settings != usualSettings, queueSettings) |
-		bit(v.Version != usualVersion, queueVersion) | bit(v.Spend != queue.PeriodSpend{}, queueSpend)
+		bit(v.Version != usualVersion, queueVersion) | bit(v.Spend != queue.PeriodSpend{}, queueSpend) |
+		bit(v.Spend.Since != 0, queueSince)
 	b = append(b, version)
 	b = binary.AppendUvarint(b, f)
 	b = binary.AppendVarint(b, v.Counts.Submitted)
@@ -53,6 +55,9 @@ func AppendQueue(b []byte, v *queue.QueueRecord) []byte {
 		b = binary.AppendVarint(b, int64(v.Spend.Period))
 		b = binary.AppendVarint(b, int64(v.Spend.Settled))
 		b = binary.AppendVarint(b, int64(v.Spend.Overrun))
+	}
+	if f&queueSince != 0 {
+		b = binary.AppendVarint(b, int64(v.Spend.Since))
 	}
 	return b
 }
@@ -89,6 +94,9 @@ func DecodeQueue(key, value []byte, v *queue.QueueRecord) error {
 	if f&queueSpend != 0 {
 		v.Spend.Period = queue.Instant(s.varint())
 		v.Spend.Settled, v.Spend.Overrun = queue.Micros(s.varint()), queue.Micros(s.varint())
+	}
+	if f&queueSince != 0 {
+		v.Spend.Since = queue.Instant(s.varint())
 	}
 	return s.done(key)
 }
