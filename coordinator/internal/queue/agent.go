@@ -31,6 +31,7 @@ type agent struct {
 	drained   bool // an operator wants no more
 	drainBy   time.Duration
 	hasDrain  bool     // drainBy is set
+	drainDue  bool     // it has not come yet: it stands in drainTimes
 	leases    []uint32 // of the session
 	unary     int      // leases of the unary calls
 	taker     *taker
@@ -64,6 +65,7 @@ func (m *Machine) forgetAgent(a *agent) {
 	if a.timed {
 		m.silences.forget(m.silenceHolds)
 	}
+	m.stopDrain(a)
 	if a.drained {
 		m.offerWaiting(a.id)
 	}
@@ -106,6 +108,7 @@ func (m *Machine) replaceInstance(a *agent) {
 		l := m.leases.at(n)
 		m.lose(l.task, m.tasks.at(l.task), EndReplaced)
 	}
+	m.stopDrain(a)
 	a.instance, a.draining, a.drained, a.hasDrain = "", false, false, false
 	m.offerWaiting(a.id)
 }
@@ -163,27 +166,6 @@ func (m *Machine) disconnect(c *Disconnect) {
 	m.forgetAgent(a)
 }
 
-func (m *Machine) drain(c *Drain) {
-	defer m.done(c)
-	a := m.agents[c.Agent]
-	if a == nil {
-		c.Err = agentNotFound(c.Agent)
-		return
-	}
-	a.drained, a.hasDrain, a.drainBy = true, c.Timeout > 0, m.mono+c.Timeout
-	if a.stream != 0 {
-		m.tellDrain(a)
-	}
-}
-
 func agentNotFound(id string) error {
 	return &Error{Reason: AgentNotFound, Names: []string{id}, Detail: "no agent of this id is connected or holds leases"}
-}
-
-func (m *Machine) tellDrain(a *agent) {
-	o := m.tell(a.stream)
-	o.Drain = true
-	if a.hasDrain {
-		o.Left = max(1, a.drainBy-m.mono) // 0 would be no limit
-	}
 }

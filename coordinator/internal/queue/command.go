@@ -245,7 +245,8 @@ type SetPaused struct {
 	Err error // QUEUE_NOT_FOUND
 }
 
-// Drain is DrainAgent: no more grants to the agent's present instance.
+// Drain is DrainAgent: no more grants to the agent's present instance, and what it still holds when
+// the timeout is up is released.
 type Drain struct {
 	Agent   string
 	Timeout time.Duration // 0: none

@@ -10,8 +10,8 @@
 //	Step(times, commands) ──▶ Effects: records to commit, then answers, grants, cancels
 //
 // A step first takes the times, then makes READY or EXPIRED what the wall clock says, then takes
-// the commands in order, then ends leases that nobody extended, then settles dependents of tasks
-// that ended, and last matches READY tasks with agents that want work. Nothing in Effects may
+// the commands in order, then ends leases that nobody extended or whose agent was to have drained,
+// then settles dependents of tasks that ended, and last matches READY tasks with agents that want work. Nothing in Effects may
 // leave the process before its batch is durable.
 //
 // Finished tasks are not in memory. A command that names one comes back in Effects.Missing; the

@@ -74,6 +74,7 @@ type Machine struct {
 	grantTimes heap             // leases that must be confirmed by their deadline, by that
 	leaseTimes heap             // all others whose clock runs, by deadline
 	silences   heap             // sessions, by when they count as silent
+	drainTimes heap             // drained agents, by when what they hold is released
 	unreleased fifo[unreleased] // in order of batch
 
 	rateTimes   heap // queues that wait for their rate, by elapsed time
@@ -100,7 +101,7 @@ type Machine struct {
 	out        Effects
 	outAt      map[StreamID]int
 
-	readyHolds, scheduledHolds, expireHolds, grantHolds, leaseHolds, silenceHolds, rateHolds, periodHolds func(heapItem) bool
+	readyHolds, scheduledHolds, expireHolds, grantHolds, leaseHolds, silenceHolds, drainHolds, rateHolds, periodHolds func(heapItem) bool
 }
 
 type stub struct {
@@ -154,6 +155,10 @@ func New(c Config) *Machine {
 	m.grantHolds = func(it heapItem) bool { return m.timed(it, &m.grantTimes) }
 	m.leaseHolds = func(it heapItem) bool { return m.timed(it, &m.leaseTimes) }
 	m.silenceHolds = func(it heapItem) bool { return m.byNumber[it.serial] != nil }
+	m.drainHolds = func(it heapItem) bool {
+		a := m.byNumber[it.serial]
+		return a != nil && a.drainDue && int64(a.drainBy) == it.key
+	}
 	m.rateHolds = func(it heapItem) bool { return m.lines[it.serial].rateAt == it.key }
 	m.periodHolds = func(it heapItem) bool { return m.lines[it.serial].rollAt == it.key }
 	return m
@@ -171,6 +176,7 @@ func (m *Machine) Step(in Input) Effects {
 	}
 	m.popLeases()
 	m.popSilences()
+	m.popDrains()
 	m.settleKids()
 	m.match()
 	m.popWaiters()
@@ -286,6 +292,9 @@ func (m *Machine) Next() (time.Duration, bool) {
 		take(time.Duration(it.key) + m.stalled)
 	}
 	if it, ok := m.nextSilence(); ok {
+		take(time.Duration(it.key) + m.stalled)
+	}
+	if it, ok := m.drainTimes.top(m.drainHolds); ok {
 		take(time.Duration(it.key) + m.stalled)
 	}
 	if it, ok := m.rateTimes.top(m.rateHolds); ok {

@@ -175,7 +175,8 @@ func (w *world) drawUpdate() (Command, Command) {
 
 func (w *world) drawDrain() (Command, Command) {
 	id := w.drawAgent()
-	return &Drain{Agent: id, Timeout: 9 * time.Second}, &Drain{Agent: id, Timeout: 9 * time.Second}
+	timeout := rapid.SampledFrom([]time.Duration{0, 1, 9 * time.Second, 20 * time.Second}).Draw(w.t, "timeout")
+	return &Drain{Agent: id, Timeout: timeout}, &Drain{Agent: id, Timeout: timeout}
 }
 
 // drawPrune names tasks that the committed records say are terminal.

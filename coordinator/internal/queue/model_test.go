@@ -249,6 +249,11 @@ func (w *world) checkNext() {
 			w.t.Fatalf("next is %v %v, and %s has a deadline at %v", next, ok, t.spec.ID, by)
 		}
 	}
+	for id, a := range w.ref.agents {
+		if a.drainBy > 0 && (!ok || next > a.drainBy+w.ref.stalled) {
+			w.t.Fatalf("next is %v %v, and the drain of %s is over at %v", next, ok, id, a.drainBy+w.ref.stalled)
+		}
+	}
 }
 
 // note takes what the step gave out.

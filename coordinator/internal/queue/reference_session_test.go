@@ -124,7 +124,7 @@ func (r *reference) connect(c *Connect) {
 		for _, t := range r.session(c.Agent) {
 			r.lose(t, EndReplaced)
 		}
-		a.drain, a.draining = false, false
+		a.drain, a.draining, a.drainBy = false, false, 0
 		if a.stream == 0 {
 			r.forget()
 			a = r.agent(c.Agent)
@@ -152,7 +152,10 @@ func (r *reference) drainAgent(c *Drain) {
 		return
 	}
 	r.wantErr("drain", c.Err, "")
-	a.drain = true
+	a.drain, a.drainBy = true, 0
+	if c.Timeout > 0 {
+		a.drainBy = r.mono + c.Timeout
+	}
 	if a.stream != 0 {
 		r.streams = append(r.streams, fmt.Sprintf("%d drain", a.stream))
 	}

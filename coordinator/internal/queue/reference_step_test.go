@@ -16,6 +16,7 @@ func (r *reference) step(m *Machine, in Input, out *Effects) {
 	}
 	r.endLeases()
 	r.endSilent()
+	r.endDrains()
 	r.forget()
 	r.settle()
 	r.grants(in, out)
@@ -116,6 +117,20 @@ func (r *reference) endSilent() {
 			if t.lease.confirmed {
 				r.lose(t, EndExpired)
 			}
+		}
+	}
+}
+
+// endDrains releases what a drained agent holds when its time is up.
+func (r *reference) endDrains() {
+	for id, a := range r.agents {
+		if a.drainBy == 0 || a.drainBy > r.mono {
+			continue
+		}
+		a.drainBy = 0
+		for _, t := range r.held(id) {
+			r.tellCancel(t, EndReleased)
+			r.back(t, OutcomeReleased, EndReleased, t.lease.confirmed)
 		}
 	}
 }

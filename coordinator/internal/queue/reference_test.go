@@ -75,6 +75,7 @@ type refAgent struct {
 	heard           time.Duration
 	credit, granted int64
 	draining, drain bool
+	drainBy         time.Duration // 0: none
 	labels          []Label
 	queues          []string
 }
