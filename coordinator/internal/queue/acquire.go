@@ -26,7 +26,8 @@ func (m *Machine) repeat(c *Acquire) bool {
 	for _, n := range ls {
 		l := m.leases.at(n)
 		t := m.tasks.at(l.task)
-		l.holder, l.restored = c, false
+		l.answers++
+		l.restored = false
 		c.Grants = append(c.Grants, Granted{
 			Lease: l.ref(), ID: m.idOf(t), Run: t.run, Left: m.left(l), Live: t.status(),
 		})
@@ -47,7 +48,8 @@ func (m *Machine) popWaiters() {
 	})
 }
 
-// abandon takes back what was granted to a call whose caller has gone.
+// abandon takes back what was granted to a call whose caller has gone, unless another call of its
+// request_id was answered with it too: that one's caller may have it.
 func (m *Machine) abandon(c *Abandon) {
 	defer m.done(c)
 	for _, w := range m.waiters {
@@ -60,7 +62,8 @@ func (m *Machine) abandon(c *Abandon) {
 		if t == nil || t.state != Running || t.attempt != g.Lease.Attempt {
 			continue
 		}
-		if l := m.leases.at(t.lease); l.holder == c.Acquire {
+		l := m.leases.at(t.lease)
+		if l.answers--; l.answers == 0 {
 			m.back(h, t, OutcomeUnconfirmed, EndUnconfirmed, false)
 		}
 	}

@@ -177,8 +177,8 @@ type Acquire struct {
 	Err    error
 }
 
-// Abandon ends an Acquire whose caller has gone: if it waits, it is Done without leases; what
-// was granted to it goes back as unconfirmed.
+// Abandon ends an Acquire whose caller has gone, once: if it waits, it is Done without leases; what
+// was granted to it goes back as unconfirmed, unless a repeat, or the call that it repeats, has it.
 type Abandon struct{ Acquire *Acquire }
 
 // Granted is one lease given out. Payload is looked up by the engine.

@@ -22,6 +22,7 @@ type lease struct {
 	task      uint32
 	attempt   int32
 	run       int32
+	answers   int32 // of the unary calls, with it, that may have reached their callers
 	serial    Serial
 	batch     uint64
 	start     Instant
@@ -33,8 +34,7 @@ type lease struct {
 	agent     *agent
 	instance  string
 	request   string
-	id        string   // of the task; empty: not asked for yet
-	holder    *Acquire // the call that was given it last
+	id        string // of the task; empty: not asked for yet
 	progress  float64
 	hasProg   bool
 	message   string

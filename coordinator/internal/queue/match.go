@@ -187,7 +187,7 @@ func (m *Machine) grantSession(h uint32, t *task, a *agent) *lease {
 func (m *Machine) grantUnary(h uint32, t *task, c *Acquire) *lease {
 	a := m.agent(c.Agent)
 	n, l := m.lease(h, t, a)
-	l.unary, l.confirmed, l.length, l.request, l.holder = true, true, c.Length, c.Request, c
+	l.unary, l.confirmed, l.length, l.request, l.answers = true, true, c.Length, c.Request, 1
 	a.unary++
 	if c.Request != "" {
 		key := requestKey{c.Agent, c.Request}

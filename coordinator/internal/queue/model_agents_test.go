@@ -134,7 +134,9 @@ func (w *world) drawAbandon() (Command, Command) {
 	if len(w.calls) == 0 {
 		return nil, nil
 	}
-	o := rapid.SampledFrom(w.calls).Draw(w.t, "call")
+	i := rapid.IntRange(0, len(w.calls)-1).Draw(w.t, "call")
+	o := w.calls[i]
+	w.calls = slices.Delete(w.calls, i, i+1)
 	return &Abandon{o.c.(*Acquire)}, &Abandon{o.twin.(*Acquire)}
 }
 

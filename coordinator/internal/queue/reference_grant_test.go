@@ -17,7 +17,7 @@ func (r *reference) acquire(c *Acquire) {
 		var want []LeaseRef
 		for _, t := range r.held(c.Agent) {
 			if l := t.lease; l.unary && l.request == c.Request {
-				l.holder, l.restored = c, false
+				l.answers, l.restored = l.answers+1, false
 				want = append(want, LeaseRef{t.spec.Serial, l.attempt})
 			}
 		}
@@ -52,7 +52,12 @@ func (r *reference) abandon(c *Abandon) {
 		w.over = w.over || w.call == c.Acquire
 	}
 	for _, t := range r.live() {
-		if t.lease != nil && t.lease.holder == c.Acquire {
+		if t.lease == nil || !slices.ContainsFunc(c.Acquire.Grants, func(g Granted) bool {
+			return g.Lease == LeaseRef{t.spec.Serial, t.lease.attempt}
+		}) {
+			continue
+		}
+		if t.lease.answers--; t.lease.answers == 0 {
 			r.back(t, OutcomeUnconfirmed, EndUnconfirmed, false)
 		}
 	}
@@ -235,7 +240,7 @@ func (r *reference) open(t *refTask, ref LeaseRef, k refTaker, out *Effects) {
 	l := &refLease{attempt: ref.Attempt, run: t.st.Run, agent: k.agent, start: r.now, batch: out.Batch.Head.Batch}
 	if k.waiter != nil {
 		c := k.waiter.call
-		l.unary, l.confirmed, l.length, l.request, l.holder = true, true, c.Length, c.Request, c
+		l.unary, l.confirmed, l.length, l.request, l.answers = true, true, c.Length, c.Request, 1
 		r.agent(k.agent)
 	} else {
 		l.instance, l.length = k.from.instance, r.cfg.LeaseTTL

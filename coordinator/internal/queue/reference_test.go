@@ -56,7 +56,7 @@ type refLease struct {
 	agent, instance     string
 	unary               bool
 	request             string
-	holder              *Acquire
+	answers             int
 	length              time.Duration
 	batch               uint64
 	start               Instant
@@ -207,7 +207,7 @@ func (r *reference) restart() {
 		if l == nil {
 			continue
 		}
-		l.restored, l.confirmed, l.running, l.holder = true, l.unary, true, nil
+		l.restored, l.confirmed, l.running, l.answers = true, l.unary, true, 1
 		l.misses, l.batch = 0, 0
 		l.deadline, l.backstop = l.length, l.length+t.spec.AttemptTimeout
 		a := r.agent(l.agent)

@@ -86,7 +86,7 @@ func (m *Machine) restoreLease(h uint32, t *task, g *Grant) {
 	t.lease = n
 	l.backstop = m.terms.at(t.terms).timeout + l.length
 	if l.unary {
-		l.confirmed = true
+		l.confirmed, l.answers = true, 1
 		a.unary++
 		if l.request != "" {
 			key := requestKey{a.id, l.request}
