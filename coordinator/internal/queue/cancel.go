@@ -41,8 +41,8 @@ func (m *Machine) cancelTask(h uint32, t *task, reason string) {
 		final = m.close(t, OutcomeCancelled, EndCancelled, l.reserved)
 		m.emit(t, final.priced(Event{Kind: EventLeaseEnded, End: EndCancelled}))
 	}
-	if final.Number != 0 && t.expire != 0 && t.expire <= m.now {
-		m.finish(h, t, Expired, deadlineFailure, final, nil) // as every end but success past expire_time
+	if m.overdue(t) {
+		m.finish(h, t, Expired, deadlineFailure, final, nil)
 		return
 	}
 	m.finish(h, t, Cancelled, Failure{Class: ClassCancelled, Message: reason}, final, nil)

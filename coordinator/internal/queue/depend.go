@@ -176,6 +176,8 @@ func (m *Machine) settleEdge(n uint32, to State) {
 	case policy == PolicyWait:
 		m.unlinkKid(n)
 		m.linkKid(n, true)
+	case m.overdue(t):
+		m.finish(h, t, Expired, deadlineFailure, Attempt{}, nil)
 	default:
 		m.finish(h, t, Cancelled, Failure{
 			Class: ClassDependencyFailed, Message: "a task that it depends on did not complete",

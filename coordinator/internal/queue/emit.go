@@ -99,7 +99,7 @@ func (m *Machine) effects() Effects {
 		m.out.Batch = b
 	}
 	out := m.out
-	out.More = len(m.cascade) > 0
+	out.More = out.More || len(m.cascade) > 0
 	m.out, m.batch = Effects{}, nil
 	clear(m.outAt)
 	return out

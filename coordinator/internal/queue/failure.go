@@ -56,7 +56,7 @@ func (m *Machine) judge(h uint32, t *task, a Attempt) {
 	}
 	over := final || v == elsewhere && t.denied >= MaxDenied || v == backOff && int32(t.counted) >= retry.MaxAttempts
 	switch {
-	case t.expire != 0 && t.expire <= m.now:
+	case m.overdue(t):
 		m.finish(h, t, Expired, deadlineFailure, a, nil)
 	case over:
 		m.finish(h, t, Failed, a.Failure, a, nil)

@@ -272,7 +272,7 @@ func (m *Machine) back(h uint32, t *task, o Outcome, end EndReason, started bool
 
 // again has a task run once more, in its old place, or EXPIRED if its time has passed.
 func (m *Machine) again(h uint32, t *task, a Attempt) {
-	if t.expire != 0 && t.expire <= m.now {
+	if m.overdue(t) {
 		m.finish(h, t, Expired, deadlineFailure, a, nil)
 		return
 	}
@@ -287,7 +287,7 @@ func (m *Machine) lose(h uint32, t *task, end EndReason) {
 	m.emit(t, a.priced(Event{Kind: EventLeaseEnded, End: end}))
 	t.lost++
 	switch {
-	case t.expire != 0 && t.expire <= m.now:
+	case m.overdue(t):
 		m.finish(h, t, Expired, deadlineFailure, a, nil)
 	case m.terms.at(t.terms).retry.Unknown == UnknownFail:
 		m.finish(h, t, Failed, a.Failure, a, nil)

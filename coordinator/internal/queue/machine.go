@@ -142,7 +142,7 @@ func New(c Config) *Machine {
 	m.line(DefaultQueue)
 	m.readyHolds = func(it heapItem) bool {
 		t := m.tasks.at(it.handle)
-		return t.serial == Serial(it.serial) && t.state == Ready && t.order() == it.key
+		return t.serial == Serial(it.serial) && t.state == Ready && t.order() == it.key && !m.overdue(t)
 	}
 	m.scheduledHolds = func(it heapItem) bool {
 		t := m.tasks.at(it.handle)

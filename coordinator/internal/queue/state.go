@@ -74,17 +74,18 @@ func (m *Machine) count(t *task, to State) {
 // watchExpiry puts the task under its expire_time.
 func (m *Machine) watchExpiry(h uint32, t *task) {
 	if t.expire != 0 {
+		t.set(flagWatched, true)
 		m.expiring.push(heapItem{key: int64(t.expire), serial: uint64(t.serial), handle: h})
 	}
 }
 
 // finish makes a task terminal (C1). Its live lease, if any, has been ended by the caller.
 func (m *Machine) finish(h uint32, t *task, to State, f Failure, final Attempt, result []byte) {
-	watched := t.expire != 0 && t.expire > m.now
 	m.leave(t)
 	m.count(t, to)
 	t.state = to
-	if watched {
+	if t.has(flagWatched) {
+		t.set(flagWatched, false)
 		m.expiring.forget(m.expireHolds)
 	}
 	if final.Number != 0 {
@@ -162,18 +163,33 @@ func (m *Machine) becomeReady(h uint32, t *task) {
 	}
 }
 
-// popExpiring ends tasks whose expire_time has come; a RUNNING one goes on.
+// expireBound is the number of tasks that one step ends because their time has passed: millions may
+// have the same expire_time, and a batch must not grow with them.
+const expireBound = 1000
+
+// popExpiring ends tasks whose expire_time has come, up to its bound; a RUNNING one goes on.
 func (m *Machine) popExpiring() {
-	for {
+	for left := expireBound; ; {
 		it, ok := m.expiring.top(m.expireHolds)
 		if !ok || it.key > int64(m.now) {
 			return
 		}
+		if left == 0 {
+			m.out.More = true
+			return
+		}
 		m.expiring.pop()
-		if t := m.tasks.at(it.handle); t.state != Running {
+		t := m.tasks.at(it.handle)
+		t.set(flagWatched, false)
+		if t.state != Running {
 			m.finish(it.handle, t, Expired, deadlineFailure, Attempt{}, nil)
+			left--
 		}
 	}
 }
+
+// overdue tells whether the expire_time of a task has come: from then on it is not granted, and every
+// end but success is EXPIRED.
+func (m *Machine) overdue(t *task) bool { return t.expire != 0 && t.expire <= m.now }
 
 var deadlineFailure = Failure{Class: ClassDeadline, Message: "expire_time passed before the task succeeded"}

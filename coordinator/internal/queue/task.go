@@ -43,6 +43,7 @@ const (
 	flagDirty                            // its live record is written with this batch
 	flagStored                           // a live record of it is in the ledger
 	flagParked                           // READY and parked: see lane
+	flagWatched                          // in Machine.expiring
 )
 
 func (t *task) has(f taskFlags) bool { return t.flags&f != 0 }
