@@ -34,3 +34,15 @@ func (q *fifo[T]) pop() T {
 	}
 	return x
 }
+
+// keep takes out all that f does not want to stay.
+func (q *fifo[T]) keep(f func(T) bool) {
+	kept := q.items[:0]
+	for _, x := range q.items[q.head:] {
+		if f(x) {
+			kept = append(kept, x)
+		}
+	}
+	clear(q.items[len(kept):])
+	q.items, q.head = kept, 0
+}

@@ -1,12 +1,13 @@
 package queue
 
 import (
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 )
 
-// A fifo gives what was pushed in that order, and keeps nothing of what it gave.
+// A fifo gives what was pushed in that order, and keeps nothing of what it gave or was told to drop.
 func TestFifoKeepsOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var q fifo[*int]
@@ -20,6 +21,11 @@ func TestFifoKeepsOrder(t *testing.T) {
 			} else {
 				q.push(&i)
 				naive = append(naive, &i)
+			}
+			if rapid.IntRange(0, 19).Draw(t, "sweep") == 0 {
+				even := func(p *int) bool { return *p%2 == 0 }
+				q.keep(even)
+				naive = slices.DeleteFunc(naive, func(p *int) bool { return !even(p) })
 			}
 			if q.len() != len(naive) {
 				t.Fatalf("%d wait, not %d", q.len(), len(naive))

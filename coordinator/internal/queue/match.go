@@ -28,6 +28,10 @@ func (m *Machine) wants(t *taker) bool {
 	return false
 }
 
+// mostGone is the number of takers that have gone which may always stand in line: they are skipped
+// when they come first, and swept out when they outnumber the others behind one that waits on.
+const mostGone = 64
+
 // offer puts a taker that wants work in line.
 func (m *Machine) offer(t *taker) {
 	if t == nil || t.queued || !m.wants(t) {
@@ -35,6 +39,9 @@ func (m *Machine) offer(t *taker) {
 	}
 	t.queued = true
 	p := t.profile
+	if p.takers.len() > 2*p.users+mostGone {
+		p.takers.keep(func(t *taker) bool { return !t.gone() })
+	}
 	p.takers.push(t)
 	if !p.wanting {
 		p.wanting = true

@@ -31,6 +31,9 @@ type taker struct {
 	profile *profile
 }
 
+// gone tells whether nobody will take anything by it any more.
+func (t *taker) gone() bool { return t.agent == nil && (t.waiter == nil || t.waiter.over) }
+
 // takes tells whether an agent of this profile takes tasks of that queue.
 func (p *profile) takes(queue string) bool { return len(p.queues) == 0 || p.queues[queue] }
 
