@@ -81,17 +81,28 @@ func (m *Machine) checkBudgets(tasks []Spec, existed []bool) error {
 		if existed[i] || tasks[i].MaxCost == 0 {
 			continue
 		}
-		l := m.lineByName[tasks[i].Queue]
-		if l == nil || !l.settings.Budget.Set || tasks[i].MaxCost <= l.settings.Budget.Limit {
-			continue
-		}
-		return &Error{
-			Reason: BudgetTooLarge, Names: []string{l.name}, Field: fmt.Sprintf("tasks[%d].budget.max_usd", i),
-			Detail: fmt.Sprintf("is %s, and the whole budget of the queue is %s; lower it, or raise the queue's limit",
-				tasks[i].MaxCost.usd(), l.settings.Budget.Limit.usd()),
+		if l := m.lineByName[tasks[i].Queue]; l != nil && l.settings.Budget.below(tasks[i].MaxCost) {
+			return &Error{
+				Reason: BudgetTooLarge, Names: []string{l.name}, Field: fmt.Sprintf("tasks[%d].budget.max_usd", i),
+				Detail: fmt.Sprintf("is %s, and the whole budget of the queue is %s; lower it, or raise the queue's limit",
+					tasks[i].MaxCost.usd(), l.settings.Budget.Limit.usd()),
+			}
 		}
 	}
 	return nil
+}
+
+// checkBudget is checkBudgets for a new run of a task.
+func (m *Machine) checkBudget(s *Spec) error {
+	l := m.lineByName[s.Queue]
+	if l == nil || !l.settings.Budget.below(s.MaxCost) {
+		return nil
+	}
+	return &Error{
+		Reason: BudgetTooLarge, Names: []string{l.name},
+		Detail: fmt.Sprintf("its max_usd is %s, and the whole budget of the queue is %s; raise the queue's limit, or submit a new task",
+			s.MaxCost.usd(), l.settings.Budget.Limit.usd()),
+	}
 }
 
 func (c Micros) usd() string { return strconv.FormatFloat(float64(c)/1e6, 'f', -1, 64) + " USD" }

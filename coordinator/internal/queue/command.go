@@ -64,7 +64,7 @@ type Submit struct {
 	// Reply
 	Existed []bool // per task: it was there before, with the same content
 	Made    Status // of the task of a call that made one, if it depends on none: as the call left it
-	Err     error  // *Error: TASK_EXISTS, TASK_ID_REPEATED, DEPENDENCY_NOT_FOUND, DEPENDENCY_CYCLE, FIELD_INVALID, QUEUE_FULL, TOO_MANY_QUEUES, TOO_MANY_LABEL_SETS
+	Err     error  // *Error: TASK_EXISTS, TASK_ID_REPEATED, DEPENDENCY_NOT_FOUND, DEPENDENCY_CYCLE, FIELD_INVALID, QUEUE_FULL, TOO_MANY_QUEUES, TOO_MANY_LABEL_SETS, BUDGET_TOO_LARGE
 }
 
 // Cancel ends tasks that are not terminal.
@@ -85,7 +85,7 @@ type Rerun struct {
 	ExpireTime Instant // of the new run; 0: none
 	NoRoom     error   // refuses new runs: there is no room to store them; nil: there is
 	// Reply
-	Err     error // FIELD_INVALID, NoRoom, QUEUE_FULL, TOO_MANY_LABEL_SETS; of a single item: TASK_NOT_FOUND, TASK_COMPLETED, DEPENDENCY_NOT_FOUND
+	Err     error // FIELD_INVALID, NoRoom, QUEUE_FULL, TOO_MANY_LABEL_SETS; of a single item: TASK_NOT_FOUND, TASK_COMPLETED, DEPENDENCY_NOT_FOUND, BUDGET_TOO_LARGE
 	Changed int
 }
 

@@ -26,22 +26,29 @@ func TestManyExpireTogether(t *testing.T) {
 	for i := range tasks {
 		s := benchSpec(i)
 		s.ID, s.ExpireTime = fmt.Sprint("t", i), expire
-		switch i % 4 {
+		switch i % 5 {
 		case 1:
 			s.ConcurrencyKey = "k"
 		case 2:
 			s.NotBefore = expire - 1
 		case 3:
 			s.DependsOn = []string{fmt.Sprint("t", i-1)}
+		case 4:
+			s.MaxCost, s.Priority = 5, 1
 		}
 		many.Tasks = append(many.Tasks, s)
 	}
-	step(many, &UpdateQueue{Queue: DefaultQueue, Mask: MaskKeyLimit, Settings: Settings{KeyLimit: 1}})
-	step(&Acquire{Agent: "me", Max: 1, Length: time.Hour})
+	set := func(limit Micros) Command {
+		return &UpdateQueue{Queue: DefaultQueue, Mask: MaskAll, Settings: Settings{
+			KeyLimit: 1, Budget: Budget{Set: true, Limit: limit},
+		}}
+	}
+	step(many, set(4))
+	step(&Acquire{Agent: "me", Max: 2, Length: time.Hour}) // those that cost too much come up first
 	at.Now, at.Elapsed = expire, time.Second
 	out := step(&Connect{Stream: 1, Agent: "a", Instance: "i"}, &Message{Stream: 1, Credit: tasks})
 	last := many.Tasks[tasks-1]
-	for more := []Command{&Cancel{Items: []Choice{{ID: last.ID}}}}; ; more = nil {
+	for more := []Command{set(9), &Cancel{Items: []Choice{{ID: last.ID}}}}; ; more = nil {
 		if n := len(out.Batch.Terminal); n > expireBound+cascadeBound+1 {
 			t.Fatalf("%d end in one step", n)
 		}
@@ -54,7 +61,7 @@ func TestManyExpireTogether(t *testing.T) {
 		out = step(more...)
 	}
 	v, err := m.Queue(DefaultQueue)
-	if err != nil || v.Counts.States[Expired] != tasks-1 || v.Running != 1 {
+	if err != nil || v.Counts.States[Expired] != tasks-2 || v.Running != 2 {
 		t.Errorf("%+v, error %v", v.Counts, err)
 	}
 	if s := b.terminal[b.ids[last.ID]].Status.State; s != Expired {

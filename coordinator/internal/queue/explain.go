@@ -91,6 +91,9 @@ func (m *Machine) explainBudget(t *task) []Why {
 	switch {
 	case !b.Set || cost <= left && m.headFits(l):
 		return nil
+	case b.below(cost):
+		return []Why{{Code: ExplainBudget, Message: fmt.Sprintf(
+			"it reserves %s, and the whole budget of queue %s is %s; others pass it until that is raised", cost.usd(), l.name, b.Limit.usd())}}
 	case cost <= left:
 		return []Why{{Code: ExplainBudget, Until: l.ends, Message: fmt.Sprintf(
 			"a task of queue %s that comes first does not fit what is left of its budget, %s", l.name, left.usd())}}

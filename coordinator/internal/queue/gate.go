@@ -68,25 +68,39 @@ func (m *Machine) passes(n uint32) bool {
 
 // park puts a task aside that came up while its concurrency key had no room.
 func (m *Machine) park(ln *lane, t *task, it heapItem) {
-	h := ln.parked[t.gate]
+	if ln.parked[t.gate] == nil {
+		g := m.gates[t.gate]
+		g.parked = append(g.parked, ln)
+	}
+	t.set(flagParked, true)
+	ln.parkedUnder(t.gate).push(it)
+}
+
+// parkedUnder gives the heap of what is parked under a number, making it if need be.
+func (ln *lane) parkedUnder(n uint32) *heap {
+	h := ln.parked[n]
 	if h == nil {
 		h = &heap{}
 		if ln.parked == nil {
 			ln.parked = map[uint32]*heap{}
 		}
-		ln.parked[t.gate] = h
-		g := m.gates[t.gate]
-		g.parked = append(g.parked, ln)
+		ln.parked[n] = h
 	}
-	t.set(flagParked, true)
-	h.push(it)
+	return h
 }
 
-// unpark brings the first parked task of a concurrency key back to its lane, if there is room.
+// unpark brings the first parked task of a concurrency key back to its lane, if there is room, and
+// has a taker sought for it.
 func (m *Machine) unpark(ln *lane, n uint32) {
+	if m.bringBack(ln, n) {
+		m.stir(ln.class)
+	}
+}
+
+func (m *Machine) bringBack(ln *lane, n uint32) bool {
 	h := ln.parked[n]
 	if h == nil || !m.passes(n) {
-		return
+		return false
 	}
 	it, ok := h.top(m.readyHolds)
 	if ok {
@@ -94,12 +108,12 @@ func (m *Machine) unpark(ln *lane, n uint32) {
 		m.tasks.at(it.handle).set(flagParked, false)
 		ln.ready.push(it)
 		ln.rise(it)
-		m.stir(ln.class)
 	}
 	if h.live == 0 {
 		delete(ln.parked, n)
 		m.gates[n].parked = without(m.gates[n].parked, ln)
 	}
+	return ok
 }
 
 // leaveGate counts a task of a concurrency key that runs no longer.

@@ -23,6 +23,10 @@ func (m *Machine) importTasks(c *Import) {
 		c.Err = err
 		return
 	}
+	if err := m.checkBudgets(specs, c.over(existed)); err != nil {
+		c.Err = err
+		return
+	}
 	c.Existed = existed
 	for i := range c.Tasks {
 		specs[i].DependsOn = c.Tasks[i].Spec.DependsOn
@@ -40,6 +44,15 @@ func (m *Machine) importTasks(c *Import) {
 			m.enter(h, m.tasks.at(h))
 		}
 	}
+}
+
+// over tells which tasks will not wait for a grant: those that were there, and those that have ended.
+func (c *Import) over(existed []bool) []bool {
+	over := make([]bool, len(existed))
+	for i := range c.Tasks {
+		over[i] = existed[i] || c.Tasks[i].State.Terminal()
+	}
+	return over
 }
 
 func (m *Machine) finishImported(h uint32, t *task, x *Imported) {

@@ -1,7 +1,8 @@
 package queue
 
 // lane is the tasks of a class that have the same fairness key. READY ones wait in its heap, but
-// for those whose concurrency key has no room: they are parked.
+// for those whose concurrency key has no room, which are parked, and those that stand aside, for the
+// whole budget of their queue has no room for them: see aside.
 //
 // What is always true of a concurrency key with room: in each lane, the first of its tasks is
 // not parked. So tasks are parked when they come up while there is none, one of each lane comes
@@ -11,7 +12,7 @@ type lane struct {
 	fair   *fairKey
 	number uint32
 	ready  heap
-	parked map[uint32]*heap // by gate
+	parked map[uint32]*heap // by gate, or aside
 	tasks  int              // live tasks, whatever their state
 	at     int              // place in the class's heap, from 1; 0: not there
 	rank   rank             // as seen last: its true one is never before it
@@ -101,6 +102,11 @@ func (m *Machine) unready(t *task) {
 		ln.parked[t.gate].forget(m.readyHolds)
 		return
 	}
+	if t.has(flagAside) {
+		t.set(flagAside, false)
+		ln.parked[aside].forget(m.readyHolds)
+		return
+	}
 	ln.ready.forget(m.readyHolds)
 	if t.gate != 0 {
 		m.unpark(ln, t.gate)
@@ -127,15 +133,20 @@ func (ln *lane) rise(it heapItem) {
 func (m *Machine) first(ln *lane) (heapItem, bool) {
 	for {
 		it, ok := ln.ready.top(m.readyHolds)
-		if !ok || ln.class.line.gates == 0 {
+		if l := ln.class.line; !ok || l.gates == 0 && !l.settings.Budget.Set {
 			return it, ok
 		}
 		t := m.tasks.at(it.handle)
-		if t.gate == 0 || m.passes(t.gate) {
+		switch {
+		case m.beyond(t):
+			ln.ready.pop()
+			m.setAside(ln, t, it)
+		case t.gate == 0 || m.passes(t.gate):
 			return it, true
+		default:
+			ln.ready.pop()
+			m.park(ln, t, it)
 		}
-		ln.ready.pop()
-		m.park(ln, t, it)
 	}
 }
 

@@ -134,7 +134,7 @@ func (r *reference) grants(in Input, out *Effects) {
 		}{t, taker})
 	}
 	for _, t := range r.live() {
-		if t.st.State != Ready || r.noRoom(t) {
+		if t.st.State != Ready || r.noRoom(t) || r.beyond(t) {
 			continue
 		}
 		for _, g := range given { // Q4: priority and age, within a fairness key
@@ -167,7 +167,7 @@ func (r *reference) checkFair(t *refTask, k refTaker) {
 	has := r.running(s.Queue, s.FairnessKey, "*")
 	for _, o := range r.live() {
 		if o.st.State == Ready && o.spec.Queue == s.Queue && o.spec.FairnessKey != s.FairnessKey && k.fits(&o.spec) &&
-			!r.noRoom(o) && r.running(s.Queue, o.spec.FairnessKey, "*") < has {
+			!r.noRoom(o) && !r.beyond(o) && r.running(s.Queue, o.spec.FairnessKey, "*") < has {
 			r.fault("%s is granted before %s, whose key has fewer running than %d", s.ID, o.spec.ID, has)
 		}
 	}

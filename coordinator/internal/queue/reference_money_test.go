@@ -236,12 +236,18 @@ func (r *reference) limited(t *refTask) bool {
 		return true
 	case q.set.Budget.Set:
 		for _, o := range r.live() { // one that comes first and does not fit holds its queue
-			if o.st.State == Ready && o.spec.Queue == s.Queue && q.settled+r.reserved(s.Queue)+o.spec.MaxCost > q.set.Budget.Limit {
+			if o.st.State == Ready && o.spec.Queue == s.Queue && !r.beyond(o) && q.settled+r.reserved(s.Queue)+o.spec.MaxCost > q.set.Budget.Limit {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// beyond tells whether a task reserves more than the whole budget of its queue: it holds nobody.
+func (r *reference) beyond(t *refTask) bool {
+	b := r.queues[t.spec.Queue].set.Budget
+	return b.Set && t.spec.MaxCost > b.Limit
 }
 
 // checkMoney compares the figures of the queues and the rows, and shows that caps hold (B1, B2).

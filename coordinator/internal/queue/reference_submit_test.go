@@ -190,6 +190,9 @@ func (r *reference) rerunTask(it Choice) (*refTask, Reason) {
 			return nil, DependencyNotFound
 		}
 	}
+	if r.beyond(t) {
+		return nil, BudgetTooLarge
+	}
 	return t, ""
 }
 

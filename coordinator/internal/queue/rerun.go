@@ -119,6 +119,9 @@ func (m *Machine) mayRerun(it Choice, lk *Lookup) (*Known, error) {
 			Detail: "they were pruned since, so it cannot be told whether they completed; submit a new task instead",
 		}
 	}
+	if err := m.checkBudget(&k.Spec); err != nil {
+		return nil, err
+	}
 	return k, nil
 }
 

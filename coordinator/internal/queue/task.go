@@ -43,6 +43,7 @@ const (
 	flagDirty                            // its live record is written with this batch
 	flagStored                           // a live record of it is in the ledger
 	flagParked                           // READY and parked: see lane
+	flagAside                            // READY and standing aside: see aside
 	flagWatched                          // in Machine.expiring
 )
 

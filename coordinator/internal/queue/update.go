@@ -166,5 +166,8 @@ func (m *Machine) adopt(l *line, set Settings) {
 			}
 		}
 	}
+	if set.Budget != was.Budget {
+		m.takeBack(l)
+	}
 	m.stirLine(l)
 }

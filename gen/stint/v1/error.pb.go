@@ -100,9 +100,9 @@ const (
 	// INTERNAL: a fault of the coordinator, told in its log. Whether the call took effect is unknown; calls
 	// that are safe to repeat may be.
 	ErrorReason_ERROR_REASON_INTERNAL ErrorReason = 26
-	// FAILED_PRECONDITION: a new task's budget.max_usd is above the whole budget of its queue, so it could
-	// never be granted. PreconditionFailure names the queue, the message the task's field. Nothing was done;
-	// lower max_usd, or raise the queue's limit_usd with UpdateQueue.
+	// FAILED_PRECONDITION: the budget.max_usd of a new task, or of one to be retried, is above the whole
+	// budget of its queue, so it could never be granted. PreconditionFailure names the queue, the message a
+	// new task's field. Nothing was done; lower max_usd, or raise the queue's limit_usd with UpdateQueue.
 	ErrorReason_ERROR_REASON_BUDGET_TOO_LARGE ErrorReason = 27
 	// ABORTED: the queue was changed since this etag was read. Nothing was done; read the queue anew, look at
 	// what changed, and update with its etag.

@@ -304,7 +304,8 @@ func (x *QueueRate) GetBurst() int32 {
 type QueueBudget struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Optional, 0 to 1,000,000,000 US dollars; unset: no limit. What is settled and reserved in one period at
-	// most; 0 lets only tasks run whose max_usd is 0. Rounded to micro-dollars.
+	// most; 0 lets only tasks run whose max_usd is 0. Tasks that wait when it is lowered below their max_usd
+	// are passed by others until it is raised. Rounded to micro-dollars.
 	LimitUsd *float64 `protobuf:"fixed64,1,opt,name=limit_usd,json=limitUsd,proto3,oneof" json:"limit_usd,omitempty"`
 	// Optional; unset: BUDGET_PERIOD_TOTAL. What the limit is for.
 	Period        BudgetPeriod `protobuf:"varint,2,opt,name=period,proto3,enum=stint.v1.BudgetPeriod" json:"period,omitempty"`

@@ -124,7 +124,8 @@ type TaskServiceClient interface {
 	// For submitters. May be repeated; with `run` a repeat never starts a second run.
 	//
 	// Errors: TASK_NOT_FOUND (never submitted or forgotten), TASK_COMPLETED (it has its result; submit a new
-	// task), QUEUE_FULL, DISK_FULL and TOO_MANY_LABEL_SETS (repeat after the delay in RetryInfo).
+	// task), BUDGET_TOO_LARGE (its max_usd is above the whole budget of its queue by now; raise that),
+	// QUEUE_FULL, DISK_FULL and TOO_MANY_LABEL_SETS (repeat after the delay in RetryInfo).
 	//
 	// grpcurl -plaintext -d '{"task_id":"b"}' 127.0.0.1:7070 stint.v1.TaskService/RetryTask
 	RetryTask(ctx context.Context, in *RetryTaskRequest, opts ...grpc.CallOption) (*RetryTaskResponse, error)
@@ -139,7 +140,7 @@ type TaskServiceClient interface {
 	// grpcurl -plaintext -d '{"filter":{"states":["TASK_STATE_READY"],"labels":{"team":"a"}},"validate_only":true}' 127.0.0.1:7070 stint.v1.TaskService/CancelTasks
 	CancelTasks(ctx context.Context, in *CancelTasksRequest, opts ...grpc.CallOption) (*CancelTasksResponse, error)
 	// RetryTasks does as RetryTask to the tasks that a filter selects, at most 1,000 a call; COMPLETED and
-	// live ones stay as they are. Go on with next_page_token until it is empty. With validate_only it counts
+	// live ones stay as they are, and those whose max_usd is above the whole budget of their queue. Go on with next_page_token until it is empty. With validate_only it counts
 	// and changes nothing.
 	//
 	// For submitters. May be repeated, but a task that has failed anew in between gets another run.
@@ -399,7 +400,8 @@ type TaskServiceServer interface {
 	// For submitters. May be repeated; with `run` a repeat never starts a second run.
 	//
 	// Errors: TASK_NOT_FOUND (never submitted or forgotten), TASK_COMPLETED (it has its result; submit a new
-	// task), QUEUE_FULL, DISK_FULL and TOO_MANY_LABEL_SETS (repeat after the delay in RetryInfo).
+	// task), BUDGET_TOO_LARGE (its max_usd is above the whole budget of its queue by now; raise that),
+	// QUEUE_FULL, DISK_FULL and TOO_MANY_LABEL_SETS (repeat after the delay in RetryInfo).
 	//
 	// grpcurl -plaintext -d '{"task_id":"b"}' 127.0.0.1:7070 stint.v1.TaskService/RetryTask
 	RetryTask(context.Context, *RetryTaskRequest) (*RetryTaskResponse, error)
@@ -414,7 +416,7 @@ type TaskServiceServer interface {
 	// grpcurl -plaintext -d '{"filter":{"states":["TASK_STATE_READY"],"labels":{"team":"a"}},"validate_only":true}' 127.0.0.1:7070 stint.v1.TaskService/CancelTasks
 	CancelTasks(context.Context, *CancelTasksRequest) (*CancelTasksResponse, error)
 	// RetryTasks does as RetryTask to the tasks that a filter selects, at most 1,000 a call; COMPLETED and
-	// live ones stay as they are. Go on with next_page_token until it is empty. With validate_only it counts
+	// live ones stay as they are, and those whose max_usd is above the whole budget of their queue. Go on with next_page_token until it is empty. With validate_only it counts
 	// and changes nothing.
 	//
 	// For submitters. May be repeated, but a task that has failed anew in between gets another run.
