@@ -75,6 +75,16 @@ func (m *Machine) fits(ln *lane) bool {
 	return l.spend.Settled+l.reserved+cost <= l.settings.Budget.Limit
 }
 
+// affords is fits for who would grant; a task that does not fit is looked at again in the next period.
+// It need not be the first of its queue: that may be one for other agents, and fit.
+func (m *Machine) affords(ln *lane) bool {
+	ok := m.fits(ln)
+	if !ok {
+		m.wakeAtRoll(ln.class.line)
+	}
+	return ok
+}
+
 // checkBudgets refuses new tasks that could never be granted: they would hold their queue.
 func (m *Machine) checkBudgets(tasks []Spec, existed []bool) error {
 	for i := range tasks {

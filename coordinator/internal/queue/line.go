@@ -99,11 +99,16 @@ func (m *Machine) open(l *line) bool {
 	case ExplainRateLimit:
 		m.wake(&m.rateTimes, &l.rateAt, int64(l.bucket.next()), l, m.rateHolds)
 	case ExplainBudget:
-		if l.ends != 0 {
-			m.wake(&m.periodTimes, &l.rollAt, int64(l.ends), l, m.periodHolds)
-		}
+		m.wakeAtRoll(l)
 	}
 	return false
+}
+
+// wakeAtRoll has a queue looked at again when the period of its budget is over.
+func (m *Machine) wakeAtRoll(l *line) {
+	if l.ends != 0 {
+		m.wake(&m.periodTimes, &l.rollAt, int64(l.ends), l, m.periodHolds)
+	}
 }
 
 // wake puts a queue under a time at which it may grant again.

@@ -105,7 +105,7 @@ func (m *Machine) best(p *profile) *lane {
 				least = ln
 			}
 		}
-		if least != nil && m.fits(least) {
+		if least != nil && m.affords(least) {
 			found, turn = least, l.pass
 		}
 	}

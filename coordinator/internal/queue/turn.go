@@ -134,7 +134,7 @@ func (m *Machine) place(c *class) (stirred, *lane, bool) {
 		return stirred{}, nil, false
 	}
 	ln := m.front(c)
-	if ln == nil || !m.fits(ln) {
+	if ln == nil || !m.affords(ln) {
 		return stirred{}, nil, false
 	}
 	return stirred{c, c.line.pass, c.line.number, ln.rank}, ln, true
