@@ -45,7 +45,5 @@ func (m *Machine) takeBackLane(ln *lane) {
 		ln.ready.push(it)
 		ln.rise(it)
 	}
-	if h.live == 0 { // else some are overdue, and leave it when they end
-		delete(ln.parked, aside)
-	}
+	m.dropParked(ln, aside) // some may be overdue: they leave it when they end
 }

@@ -109,11 +109,25 @@ func (m *Machine) bringBack(ln *lane, n uint32) bool {
 		ln.ready.push(it)
 		ln.rise(it)
 	}
-	if h.live == 0 {
-		delete(ln.parked, n)
+	m.dropParked(ln, n)
+	return ok
+}
+
+// unparkGone counts a parked task out that is not READY any more.
+func (m *Machine) unparkGone(ln *lane, n uint32) {
+	ln.parked[n].forget(m.readyHolds)
+	m.dropParked(ln, n)
+}
+
+// dropParked forgets what is parked under a number once there is nothing.
+func (m *Machine) dropParked(ln *lane, n uint32) {
+	if ln.parked[n].live > 0 {
+		return
+	}
+	delete(ln.parked, n)
+	if n != aside {
 		m.gates[n].parked = without(m.gates[n].parked, ln)
 	}
-	return ok
 }
 
 // leaveGate counts a task of a concurrency key that runs no longer.

@@ -97,14 +97,14 @@ func (m *Machine) unready(t *task) {
 	if l := ln.class.line; l.settings.Budget.Set {
 		m.stirLine(l)
 	}
-	if t.has(flagParked) {
+	switch {
+	case t.has(flagParked):
 		t.set(flagParked, false)
-		ln.parked[t.gate].forget(m.readyHolds)
+		m.unparkGone(ln, t.gate)
 		return
-	}
-	if t.has(flagAside) {
+	case t.has(flagAside):
 		t.set(flagAside, false)
-		ln.parked[aside].forget(m.readyHolds)
+		m.unparkGone(ln, aside)
 		return
 	}
 	ln.ready.forget(m.readyHolds)
