@@ -86,6 +86,7 @@ type Lease struct {
 	Payload  []byte
 	Status   queue.Status
 	Priority int32
+	Repeated bool     // an earlier Acquire of the same Request was answered with it: its caller may be running it
 	Parents  []Parent // what became of the tasks that it depends on, in their order
 }
 

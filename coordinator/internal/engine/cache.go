@@ -141,7 +141,7 @@ func (e *Engine) leases(ctx context.Context, grants []queue.Granted) (_ []Lease,
 		g := &grants[i]
 		out[i] = Lease{
 			ID: pen.id(g.Lease), TaskID: g.ID, Attempt: g.Lease.Attempt, Run: g.Run,
-			Left: g.Left, Status: g.Live,
+			Left: g.Left, Status: g.Live, Repeated: g.Repeated,
 		}
 	}
 	missing, dependents := e.payloads.fill(out, grants)

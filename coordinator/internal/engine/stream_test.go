@@ -271,6 +271,38 @@ func TestGoingAway(t *testing.T) {
 	})
 }
 
+// A repeat whose caller has gone takes nothing back of what the first call was answered with, and says
+// of each lease that it repeats it (C4, L5).
+func TestRepeatedAcquireOfACallerThatHasGone(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		ask := func(ctx context.Context) ([]Lease, error) {
+			return r.Acquire(ctx, Acquire{Agent: "unary", Request: "r", Max: 1, Length: time.Minute})
+		}
+		r.submit("a")
+		first, err := ask(t.Context())
+		if err != nil || len(first) != 1 || first[0].Repeated {
+			t.Fatalf("%+v, error %v", first, err)
+		}
+		ctx, hangUp := context.WithCancel(t.Context())
+		r.ledger.Hold()
+		submit := begin(t, func() ([]bool, error) { return r.Submit(t.Context(), specs("b"), nil) })
+		submit.waits("submit")
+		gone := begin(t, func() ([]Lease, error) { return ask(ctx) })
+		gone.waits("the repeat, behind it")
+		hangUp()
+		if err := gone.failed(); !errors.Is(err, context.Canceled) {
+			t.Errorf("the repeat: %v", err)
+		}
+		r.ledger.Release()
+		submit.ends("submit")
+		synctest.Wait()
+		again, err := ask(t.Context())
+		if err != nil || len(again) != 1 || again[0].ID != first[0].ID || !again[0].Repeated {
+			t.Errorf("again: %+v, error %v", again, err)
+		}
+	})
+}
+
 // What was granted to a caller that has gone goes back at no cost.
 func TestAcquireOfACallerThatHasGone(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {

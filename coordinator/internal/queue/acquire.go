@@ -29,7 +29,7 @@ func (m *Machine) repeat(c *Acquire) bool {
 		l.answers++
 		l.restored = false
 		c.Grants = append(c.Grants, Granted{
-			Lease: l.ref(), ID: m.idOf(t), Run: t.run, Left: m.left(l), Live: t.status(),
+			Lease: l.ref(), ID: m.idOf(t), Run: t.run, Repeated: true, Left: m.left(l), Live: t.status(),
 		})
 	}
 	return len(ls) > 0

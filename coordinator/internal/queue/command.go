@@ -183,11 +183,12 @@ type Abandon struct{ Acquire *Acquire }
 
 // Granted is one lease given out. Payload is looked up by the engine.
 type Granted struct {
-	Lease LeaseRef
-	ID    string
-	Run   int32
-	Left  time.Duration // until it ends unless extended
-	Live  Status        // the task's status as granted
+	Lease    LeaseRef
+	ID       string
+	Run      int32
+	Repeated bool          // by a call of the same request_id before: its caller may be running it
+	Left     time.Duration // until it ends unless extended
+	Live     Status        // the task's status as granted
 }
 
 // StreamID numbers the streams of sessions; the engine never uses one twice.

@@ -24,7 +24,9 @@ func (r *reference) acquire(c *Acquire) {
 		if len(want) > 0 { // C4
 			var got []LeaseRef
 			for _, g := range c.Grants {
-				got = append(got, g.Lease)
+				if got = append(got, g.Lease); !g.Repeated {
+					r.fault("request %s of %s: %v is answered as if it were granted now", c.Request, c.Agent, g.Lease)
+				}
 			}
 			if !sameSet(got, want) {
 				r.fault("request %s of %s answers %v, want %v", c.Request, c.Agent, got, want)

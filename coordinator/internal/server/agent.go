@@ -37,6 +37,9 @@ func (s *agentService) AcquireLeases(ctx context.Context, r *stintv1.AcquireLeas
 	if err != nil {
 		return nil, err
 	}
+	if len(leases) > 0 && leases[0].Repeated { // all are: none of them is ours to give back
+		return &stintv1.AcquireLeasesResponse{Leases: granted[:fittingIn(granted, maxRepeat)]}, nil
+	}
 	n := fitting(granted)
 	if err := s.giveBack(ctx, leases[n:]); err != nil {
 		return nil, err

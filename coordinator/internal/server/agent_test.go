@@ -75,6 +75,40 @@ func TestAcquireGivesBackWhatDoesNotFit(t *testing.T) {
 	}
 }
 
+// A repeat gives nothing back, however large it is: the caller may be running what it names (C4, L5). What
+// fitted into the first answer fits into this one, which has more to say of the time left.
+func TestAcquireRepeatedGivesNothingBack(t *testing.T) {
+	f := newFake()
+	lease := engine.Lease{ID: "L", Run: 1, Left: time.Minute}
+	filled := func(n int) int {
+		lease.Payload = specOf(t, &stintv1.Task{Id: "a", Instruction: strings.Repeat("x", n)}).Payload
+		return proto.Size(must(grantedLease(&lease))(t))
+	}
+	if n := filled(maxTaskInput - 100 - filled(maxTaskInput-100) + maxReply/4); 4*n != maxReply {
+		t.Fatalf("four leases have %d bytes", 4*n)
+	}
+	most := 5
+	f.acquire = func(context.Context, engine.Acquire) ([]engine.Lease, error) {
+		return slices.Repeat([]engine.Lease{lease}, most), nil
+	}
+	f.release = func(r []engine.Release) ([]engine.ReleaseOutcome, error) {
+		most -= len(r)
+		return nil, nil
+	}
+	conn, _ := served(t, f, time.Minute)
+	acquire := func() int {
+		reply := must(stintv1.NewAgentServiceClient(conn).AcquireLeases(t.Context(), &stintv1.AcquireLeasesRequest{AgentId: "me", RequestId: "r", MaxLeases: 5}))(t)
+		return len(reply.GetLeases())
+	}
+	if n := acquire(); n != 4 || most != 4 {
+		t.Fatalf("%d leases, %d left", n, most)
+	}
+	lease.Repeated, lease.Left = true, 59*time.Second+999_999_999
+	if n := acquire(); n != 4 || most != 4 {
+		t.Errorf("repeated, %d leases, %d left", n, most)
+	}
+}
+
 // Outcomes stand in the order of the request, each with the lease as it was named.
 func TestLeaseOutcomes(t *testing.T) {
 	f := newFake()

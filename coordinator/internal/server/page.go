@@ -76,10 +76,13 @@ func selective(f *stintv1.TaskFilter) bool {
 }
 
 // fitting is how many of the items a reply takes; the first always.
-func fitting[M proto.Message](items []M) int {
+func fitting[M proto.Message](items []M) int { return fittingIn(items, maxReply) }
+
+// fittingIn is fitting for a reply of another size.
+func fittingIn[M proto.Message](items []M, most int) int {
 	size := 0
 	for i, m := range items {
-		if size += proto.Size(m); size > maxReply && i > 0 {
+		if size += proto.Size(m); size > most && i > 0 {
 			return i
 		}
 	}
