@@ -12,6 +12,7 @@ type Config struct {
 	LeaseTTL     time.Duration          // shortest lease of a session, 1 s–1 h
 	GrantTimeout time.Duration          // an unconfirmed session grant goes back after it, > 0
 	MaxLive      int                    // tasks that are not terminal, ≥ 1
+	Offline      bool                   // nobody is served: leases that are found do not end
 	MinFree      uint64                 // bytes; submits are refused below it
 	FreeBytes    func() (uint64, error) // bytes free where the ledger is; nil: not checked
 	Retain       time.Duration          // of terminal tasks and events; 0: for ever

@@ -176,6 +176,31 @@ func TestRestart(t *testing.T) {
 	})
 }
 
+// An engine that serves nobody, for as long as an import may take, ends no lease that it finds: nobody
+// could extend one (L5).
+func TestOfflineLeasesDoNotEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := memledger.New()
+		r := start(t, mem)
+		r.submit("a", "b")
+		r.acquire(1)
+		s := r.connect("agent", Message{Credit: 1})
+		synctest.Wait()
+		s.Close()
+		r.stop()
+
+		r = start(t, mem, func(e *Engine) { e.config.Offline = true })
+		time.Sleep(24 * time.Hour)
+		r.submit("c")
+		for _, id := range []string{"a", "b"} {
+			if got := r.task(id); got.Status.State != queue.Running || got.Lease == nil {
+				t.Errorf("%s is %s", id, got.Status.State)
+			}
+		}
+		r.stop()
+	})
+}
+
 func TestCallsOutsideOfServing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := t.Context()

@@ -18,7 +18,7 @@ func (e *Engine) recover(ctx context.Context) (*queue.Machine, error) {
 		return nil, fmt.Errorf("engine: take the lead: %w", err)
 	}
 	m := queue.New(queue.Config{
-		LeaseTTL: e.config.LeaseTTL, GrantTimeout: e.config.GrantTimeout, MaxLive: e.config.MaxLive,
+		LeaseTTL: e.config.LeaseTTL, GrantTimeout: e.config.GrantTimeout, MaxLive: e.config.MaxLive, Offline: e.config.Offline,
 	})
 	r := &restorer{machine: m, retries: &e.retries}
 	if err := e.ledger.Load(ctx, r); err != nil {

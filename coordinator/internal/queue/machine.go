@@ -5,11 +5,12 @@ import (
 	"time"
 )
 
-// Config is the machine's own settings; all must be set.
+// Config is the machine's own settings; all but Offline must be set.
 type Config struct {
 	LeaseTTL     time.Duration // shortest lease of a session
 	GrantTimeout time.Duration // an unconfirmed session grant goes back after it
 	MaxLive      int           // tasks that are not terminal
+	Offline      bool          // nobody is served, so that nobody could extend a lease: the clocks of those restored do not run
 }
 
 // cascadeBound is the number of dependents that one step settles, so that a parent with a

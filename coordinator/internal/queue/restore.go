@@ -97,7 +97,9 @@ func (m *Machine) restoreLease(h uint32, t *task, g *Grant) {
 		l.at = len(a.leases)
 		a.leases = append(a.leases, n)
 	}
-	m.setDeadline(n, l, l.length)
+	if !m.cfg.Offline {
+		m.setDeadline(n, l, l.length)
+	}
 }
 
 // Orphans are the parents that restored BLOCKED tasks name and that are not live: the caller

@@ -11,8 +11,8 @@ import (
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
 
-// The settings of the engine that writes. It serves nobody: leases that it finds must outlive
-// it, and what it holds is bounded by what a coordinator holds.
+// The settings of the engine that writes. It serves nobody, so that its times are nobody's, and
+// what it holds is bounded by what a coordinator holds.
 const (
 	writerTTL   = time.Hour
 	writerGrant = 5 * time.Second
@@ -26,7 +26,7 @@ func (p *Plan) Write(ctx context.Context, l ledger.Ledger, logger *slog.Logger) 
 	if err := p.Err(); err != nil || len(p.tasks) == 0 {
 		return err
 	}
-	e, err := engine.New(engine.Config{LeaseTTL: writerTTL, GrantTimeout: writerGrant, MaxLive: writerLive, Logger: logger}, l)
+	e, err := engine.New(engine.Config{LeaseTTL: writerTTL, GrantTimeout: writerGrant, MaxLive: writerLive, Offline: true, Logger: logger}, l)
 	if err != nil {
 		return err
 	}
