@@ -25,7 +25,7 @@ type Effects struct {
 	Streams []StreamOut
 	// Ended are ids of tasks that became terminal, for those who wait for them.
 	Ended []string
-	// More tells that work is left over (a long cascade, many that expired): step again at once.
+	// More tells that work is left over (a long cascade, many that expired, a task that a call held which has ended): step again at once.
 	More bool
 }
 

@@ -99,7 +99,8 @@ func (m *Machine) effects() Effects {
 		m.out.Batch = b
 	}
 	out := m.out
-	out.More = out.More || len(m.cascade) > 0
+	// Calls that ended after the grants may have let others go.
+	out.More = out.More || len(m.cascade) > 0 || len(m.stirred) > 0
 	m.out, m.batch = Effects{}, nil
 	clear(m.outAt)
 	return out

@@ -199,11 +199,14 @@ func (w *world) step(orders []*order) {
 	if out.Batch != nil {
 		w.flying = append(w.flying, flight{out.Batch, w.ref.clone()})
 	}
-	if out.More {
+	if len(w.machine.cascade) > 0 {
 		w.t.Fatal("a short cascade was cut")
 	}
 	w.checkNext()
 	w.note(orders, &out)
+	if out.More { // a call ended that held tasks
+		w.step(nil)
+	}
 }
 
 // tidy makes slices that are only empty nil, as those of a batch that was not recycled are.

@@ -126,6 +126,8 @@ func (m *Machine) dropProfile(p *profile) {
 		return
 	}
 	delete(m.profileByKey, p.key)
+	m.profiles = without(m.profiles, p)
+	m.idle = without(m.idle, p)
 	for i := range p.reach {
 		for _, c := range p.reach[i].classes {
 			if c.runners--; c.runners == 0 && c.line.settings.Budget.Set {
@@ -133,6 +135,4 @@ func (m *Machine) dropProfile(p *profile) {
 			}
 		}
 	}
-	m.profiles = without(m.profiles, p)
-	m.idle = without(m.idle, p)
 }
