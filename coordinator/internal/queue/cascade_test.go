@@ -13,9 +13,9 @@ func TestRetriedParentLetsItsChildrenGo(t *testing.T) {
 		for _, between := range []string{"", "restart"} {
 			t.Run(strings.TrimSpace(policy+" "+between), func(t *testing.T) {
 				cfg := scenarioConfig
-				cfg.MaxLive = 50_000
+				cfg.MaxLive = 20_000
 				p := newPlayer(t, &strings.Builder{}, cfg)
-				for _, line := range []string{"submit q", "fan k<q 20000", "submit p", "submit c<p policy=" + policy, "cancel q + cancel p", between, "retry p", "acquire me", "report p#1 ok"} {
+				for _, line := range []string{"submit q", "fan k<q 9000", "submit p", "submit c<p policy=" + policy, "cancel q + cancel p", between, "retry p", "acquire me", "report p#1 ok"} {
 					if line != "" {
 						p.cut = true
 						p.line(line)
