@@ -35,7 +35,9 @@
 // Queues take turns by weight. Within one, the fairness key with the fewest running tasks is
 // next, of several the one served longest ago, and of its tasks the one with the lowest order
 // key. A queue that is paused, at max_running, without a token or whose head does not fit its
-// budget grants nothing; a task whose concurrency key is full is passed by others.
+// budget grants nothing; a task whose concurrency key is full is passed by others, and so is one
+// that reserves more than the whole budget. What is past its expire_time is granted no more; it ends
+// as EXPIRED a part at a time.
 //
 // # What survives a crash
 //
