@@ -16,12 +16,16 @@ const (
 	// gatherMost is how many bytes may wait for a reader that does not read; what comes then is lost: a terminal that was
 	// stopped must not stop the work.
 	gatherMost = 1 << 20
+
+	// lastFlush is how long the end of the program waits for a reader.
+	lastFlush = time.Second
 )
 
 // gatherer writes the lines of a moment together. Write may be called from any number of goroutines and never waits for the
-// writer behind; what waits when the program crashes is lost. Whoever makes one calls flush in the end.
+// writer behind; what waits when the program crashes is lost. Whoever makes one calls end in the end.
 type gatherer struct {
-	to io.Writer
+	to   io.Writer
+	tell func(lost int) // of lines that nobody read, once somebody reads again; nil: it is not told
 
 	writing sync.Mutex // taken before mu
 	written []byte     // guarded by writing: to be used again
@@ -29,6 +33,7 @@ type gatherer struct {
 	mu    sync.Mutex
 	lines []byte
 	timed bool // flush will be called
+	lost  int  // lines, since it was told
 }
 
 // Write keeps lines for a moment; an error of the writer behind is nobody's to know, as is usual with logs.
@@ -37,6 +42,8 @@ func (g *gatherer) Write(lines []byte) (int, error) {
 	defer g.mu.Unlock()
 	if len(g.lines)+len(lines) <= gatherMost {
 		g.lines = append(g.lines, lines...)
+	} else {
+		g.lost++
 	}
 	if !g.timed {
 		g.timed = true
@@ -49,13 +56,26 @@ func (g *gatherer) flush() {
 	g.writing.Lock()
 	defer g.writing.Unlock()
 	g.mu.Lock()
-	lines := g.lines
-	g.lines, g.timed = g.written[:0], false
+	lines, lost := g.lines, g.lost
+	g.lines, g.timed, g.lost = g.written[:0], false, 0
 	g.mu.Unlock()
 	if len(lines) > 0 {
 		_, _ = g.to.Write(lines)
 	}
 	g.written = lines
+	if lost > 0 && g.tell != nil {
+		g.tell(lost)
+	}
+}
+
+// end is the last flush. A reader that does not read is not waited for.
+func (g *gatherer) end() {
+	flushed := make(chan struct{})
+	go func() { defer close(flushed); g.flush() }()
+	select {
+	case <-flushed:
+	case <-time.After(lastFlush):
+	}
 }
 
 // newLogger writes lines of a level, debug, info, warn or error, and above to w, as text or json. Times are UTC, so that the

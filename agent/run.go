@@ -56,11 +56,12 @@ type runCmd struct {
 // so. All faults of the flags are told at once, before anything is touched.
 func (c *runCmd) Run(a *app) (err error) {
 	lines := &gatherer{to: a.stderr}
-	defer lines.flush()
+	defer lines.end()
 	logger, err := newLogger(lines, c.LogLevel, c.LogFormat)
 	if err != nil {
 		return err
 	}
+	lines.tell = func(lost int) { logger.Warn("lines of the log were lost: nobody read it", "lines", lost) }
 	api, err := c.runner()
 	cfg := c.session(logger)
 	if err := errors.Join(err, cfg.Check()); err != nil {
@@ -96,11 +97,15 @@ func serve(s *session.Session, logger *slog.Logger) error {
 	defer func() { signal.Stop(signals); stop(); <-watched }()
 	go func() {
 		defer close(watched)
-		for _, act := range []func(){s.Drain, stop} {
+		for acts := []func(){s.Drain, stop}; len(acts) > 0; {
 			select {
 			case caught := <-signals:
 				logger.Info("signal", "signal", caught.String())
-				act()
+				if len(acts) == 1 && caught == syscall.SIGHUP {
+					continue // a shell and the system both say that the terminal has gone
+				}
+				acts[0]()
+				acts = acts[1:]
 			case <-ctx.Done():
 				return
 			}

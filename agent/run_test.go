@@ -116,17 +116,23 @@ func TestRunEndsAfterMaxTasks(t *testing.T) {
 	}
 }
 
-// The first signal lets a call finish, the second cuts it; both end with 0.
+// The first signal lets a call finish, the second cuts it; both end with 0. A terminal that goes away is told twice, by the
+// shell and by the system, and is one.
 func TestSignals(t *testing.T) {
-	for name, second := range map[string]bool{"one": false, "two": true} {
+	for name, signals := range map[string][]os.Signal{
+		"one": {os.Interrupt}, "two": {os.Interrupt, syscall.SIGTERM}, "hang-up": {syscall.SIGHUP, syscall.SIGHUP},
+	} {
+		second := name == "two"
 		t.Run(name, func(t *testing.T) {
 			drained := make(chan struct{})
 			url := serveAPI(t, func(w http.ResponseWriter, r *http.Request) {
 				_, _ = io.Copy(io.Discard, r.Body)
-				interruptSelf(t)
+				signalSelf(t, signals[0])
 				<-drained
+				for _, next := range signals[1:] {
+					signalSelf(t, next)
+				}
 				if second {
-					interruptSelf(t)
 					<-r.Context().Done()
 					return
 				}
@@ -141,14 +147,14 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-func interruptSelf(t *testing.T) {
+func signalSelf(t *testing.T, s os.Signal) {
 	t.Helper()
 	self, err := os.FindProcess(os.Getpid())
 	if err != nil {
 		t.Error(err)
 		return
 	}
-	if err := self.Signal(syscall.SIGTERM); err != nil {
+	if err := self.Signal(s); err != nil {
 		t.Error(err)
 	}
 }
@@ -260,6 +266,13 @@ func TestLogThatNobodyReadsStopsNothing(t *testing.T) {
 		t.Errorf("%d bytes wait; want at most %d", len(g.lines), gatherMost)
 	}
 	g.mu.Unlock()
+	g.end() // as nobody reads, it must not wait for ever
+	lost := 0
+	g.tell = func(n int) { lost += n }
 	_ = read.Close()
 	g.flush()
+	g.flush()
+	if lost == 0 {
+		t.Error("nobody was told of the lines that are lost")
+	}
 }

@@ -58,10 +58,14 @@ func signals() (soft, hard context.Context, stop func()) {
 	got := make(chan os.Signal, 2)
 	signal.Notify(got, endings()...)
 	go func() {
-		for _, end := range []func(){first, second} {
+		for ends := []func(){first, second}; len(ends) > 0; {
 			select {
-			case <-got:
-				end()
+			case caught := <-got:
+				if len(ends) == 1 && caught == syscall.SIGHUP {
+					continue // a shell and the system both say that the terminal has gone
+				}
+				ends[0]()
+				ends = ends[1:]
 			case <-hard.Done():
 				return
 			}

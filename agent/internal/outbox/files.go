@@ -55,7 +55,10 @@ func removeFile(path string) error {
 // makeDir makes a folder with its parents, and sees to it that they stay there through a crash.
 func makeDir(path string) error {
 	parent := filepath.Dir(path)
-	if _, err := os.Stat(parent); errors.Is(err, os.ErrNotExist) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return syncDir(parent)
+	}
+	if _, err := os.Stat(parent); parent != path && errors.Is(err, os.ErrNotExist) {
 		if err := makeDir(parent); err != nil {
 			return err
 		}

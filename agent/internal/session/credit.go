@@ -37,6 +37,7 @@ func (l *loop) updateCredit(now time.Time) {
 type trouble struct {
 	wait  time.Duration // 0: no trouble
 	until time.Time     // nothing is offered before; then one slot
+	told  bool          // that grants for earlier credit go back
 }
 
 // slots is how many of the agent's slots may be used at now.

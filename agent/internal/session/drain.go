@@ -91,6 +91,17 @@ func (l *loop) tendDrain(now time.Time) {
 	}
 }
 
+// holds is true while something is held for the ledger at the other end. What ended for another one waits for that, and keeps
+// nobody here.
+func (l *loop) holds() bool {
+	for _, w := range l.works {
+		if w.state != done || w.ledgerID == l.line.ledgerID {
+			return true
+		}
+	}
+	return false
+}
+
 // idle counts checks in a row that found nothing to do.
 type idle struct {
 	cycles  int
@@ -110,7 +121,7 @@ func (l *loop) tendIdle(now time.Time) {
 		return
 	}
 	l.idle.checkAt = now.Add(l.cfg.IdleInterval)
-	if !l.line.welcomed || l.active > 0 || len(l.works) > 0 || len(l.reports) > 0 || l.line.credit <= l.line.granted {
+	if !l.line.welcomed || l.active > 0 || l.holds() || len(l.reports) > 0 || l.line.credit <= l.line.granted {
 		return
 	}
 	l.idle.cycles++

@@ -17,7 +17,8 @@ const (
 	maxMessage = 256 << 10
 
 	// maxInFlight bounds the reports that were sent and not acknowledged, in bytes; one report is always let through. What is
-	// said next stands behind them: a grant is to be confirmed within 5 s over a link of 1 Mbit/s too.
+	// said next stands behind them: a grant is to be confirmed within 5 s over a link of 1 Mbit/s too, unless a larger report
+	// is on its way.
 	maxInFlight = 512 << 10
 
 	// maxUnacked is how many reports may wait before no more work is taken: a coordinator that acknowledges nothing must not
@@ -38,11 +39,6 @@ type outgoing struct {
 // here will acknowledge them.
 func (l *loop) collectReports(ledgerID string) {
 	l.line.ledgerID = ledgerID
-	for _, w := range l.works {
-		if w.state == done && w.ledgerID != ledgerID {
-			l.leaveReport(w)
-		}
-	}
 	clear(l.reports)
 	for _, report := range l.cfg.Outbox.Pending(ledgerID) {
 		l.addReport(report, true)
@@ -63,12 +59,6 @@ func (l *loop) queueReport(w *work, report *stintv1.Report) {
 		l.addReport(report, false)
 		return
 	}
-	l.leaveReport(w)
-}
-
-// leaveReport gives up a work whose report only its own ledger can take.
-func (l *loop) leaveReport(w *work) {
-	delete(l.works, w.lease.GetLeaseId())
 	l.log.Warn("report stays in the outbox: it belongs to another ledger", "task", w.lease.GetTask().GetId(),
 		"ledger", w.ledgerID, "connected_to", l.line.ledgerID)
 }
@@ -154,7 +144,7 @@ func (l *loop) flush(now time.Time) {
 	}
 	message, size := l.urgent(now), 0
 	for _, out := range l.due(now) {
-		if size > 0 && size+out.size > maxMessage {
+		if (size > 0 || message.Heartbeat != nil || len(message.Releases) > 0) && size+out.size > maxMessage {
 			if !l.send(now, message) {
 				return
 			}

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	stintv1 "github.com/stint-dev/stint/gen/stint/v1"
@@ -273,6 +274,26 @@ func TestGrantIsConfirmedBeforeReports(t *testing.T) {
 		if waited := time.Since(began); waited > 5*time.Second {
 			t.Errorf("confirmed after %v; a coordinator waits for 5 s", waited)
 		}
+	})
+}
+
+// TestConfirmationCarriesNoLargeReport: it would come as late as behind one (L8).
+func TestConfirmationCarriesNoLargeReport(t *testing.T) {
+	launch(t, func(c *Config) { c.Slots = 3 }, func(a *agent) {
+		s, _ := a.meet("l")
+		for _, c := range a.grant(s, "x", "z") {
+			report := success(c.lease.GetLeaseId())
+			report.Result.Text = strings.Repeat("a", maxInFlight)
+			c.answer <- report
+		}
+		first := s.until(hasReports).GetReports()[0].GetLeaseId()
+		both := ack(stintv1.ReportOutcome_REPORT_OUTCOME_RECORDED, first)
+		both.Grants = []*stintv1.Lease{{LeaseId: "y", Attempt: 1, Run: 1, Task: &stintv1.Task{Id: "t"}}}
+		s.reply(both)
+		if m := s.until(func(m *stintv1.SessionRequest) bool { return names(m, "y") }); hasReports(m) {
+			t.Errorf("confirmed with a report of %d bytes", proto.Size(m))
+		}
+		s.until(hasReports)
 	})
 }
 

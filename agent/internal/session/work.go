@@ -54,7 +54,7 @@ func (l *loop) onGrants(now time.Time, leases []*stintv1.Lease) {
 		if l.works[lease.GetLeaseId()] != nil {
 			continue
 		}
-		if l.drain.on || l.trouble.wait > 0 && l.active >= l.trouble.slots(now, l.cfg.Slots) {
+		if l.drain.on || l.mayNotTry(now) {
 			l.say.releases = append(l.say.releases, &stintv1.Release{LeaseId: lease.GetLeaseId()})
 			continue
 		}
@@ -64,6 +64,18 @@ func (l *loop) onGrants(now time.Time, leases []*stintv1.Lease) {
 		l.active++
 		l.log.Info("granted", "task", lease.GetTask().GetId(), "attempt", lease.GetAttempt(), "run", lease.GetRun())
 	}
+}
+
+// mayNotTry is true for a grant for credit from before the API's trouble.
+func (l *loop) mayNotTry(now time.Time) bool {
+	if l.trouble.wait == 0 || l.active < l.trouble.slots(now, l.cfg.Slots) {
+		return false
+	}
+	if !l.trouble.told {
+		l.trouble.told = true
+		l.log.Warn("grants go back unstarted: the API refuses this agent or can't be reached", "next_try", l.trouble.wait)
+	}
+	return true
 }
 
 // startQueued starts what slots are free for. A work that came over an earlier link has to wait until the coordinator has
