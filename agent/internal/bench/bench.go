@@ -75,8 +75,8 @@ type target struct {
 func (b *Bench) open(ctx context.Context) (t *target, err error) {
 	t = &target{bench: b, address: b.Coordinator}
 	if b.Coordinator == "" {
-		if t.folder, err = os.MkdirTemp(b.Folder, "stint-bench-"); err != nil {
-			return nil, fmt.Errorf("bench: temporary folder: %w", err)
+		if t.folder, err = b.temporary(); err != nil {
+			return nil, err
 		}
 		if err := t.start(ctx); err != nil {
 			return nil, errors.Join(err, t.close())
@@ -150,3 +150,15 @@ const (
 	// mostLive is the limit of live tasks of a coordinator under test: above the largest backlog.
 	mostLive = 20_000_000
 )
+
+// temporary makes a folder inside the one for such, which is made if it is missing; whoever asks removes it.
+func (b *Bench) temporary() (string, error) {
+	if err := os.MkdirAll(b.Folder, 0o755); err != nil {
+		return "", fmt.Errorf("bench: folder for temporary data: %w; give one that can be made with --data-dir", err)
+	}
+	folder, err := os.MkdirTemp(b.Folder, "stint-bench-")
+	if err != nil {
+		return "", fmt.Errorf("bench: temporary folder: %w; give another with --data-dir", err)
+	}
+	return folder, nil
+}

@@ -78,9 +78,9 @@ func (b *Bench) Idle(ctx context.Context) (r Result, err error) {
 		return r, err
 	}
 	r.Figures["server_cpu_percent"], r.Figures["server_rss_mib"] = cores*100, mib(u.rss)
-	folder, err := os.MkdirTemp(b.Folder, "stint-bench-")
+	folder, err := b.temporary()
 	if err != nil {
-		return r, fmt.Errorf("bench: temporary folder: %w", err)
+		return r, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	agent, _, err := launch(ctx, logged("started"), b.Agent, b.agentLine(t, folder, "--max-idle-cycles", "0")...)

@@ -21,9 +21,9 @@ func (b *Bench) Overhead(ctx context.Context, l Load, tasks int) (r Result, err 
 	}
 	defer func() { err = errors.Join(err, t.close()) }()
 	r = b.result("overhead", t, map[string]any{"tasks": tasks, "slots": l.Slots, "instruction_bytes": l.Instruction})
-	folder, err := os.MkdirTemp(b.Folder, "stint-bench-")
+	folder, err := b.temporary()
 	if err != nil {
-		return r, fmt.Errorf("bench: temporary folder: %w", err)
+		return r, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	sandbox, address, err := launch(ctx, sandboxServing, b.Agent, "sandbox", "--listen", "127.0.0.1:0", "--log-format", "json")
