@@ -108,7 +108,7 @@ func passedOver(err error) bool {
 		return false
 	}
 	switch e.Reason {
-	case queue.TaskNotFound, queue.TaskCompleted, queue.DependencyNotFound:
+	case queue.TaskNotFound, queue.TaskCompleted, queue.DependencyNotFound, queue.BudgetTooLarge:
 		return true
 	}
 	return false

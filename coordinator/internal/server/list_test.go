@@ -259,7 +259,7 @@ func TestBulk(t *testing.T) {
 	}
 }
 
-// A page of one task that is gone by then is a page, not an error; other errors stay.
+// A page of one task that cannot be changed is a page, not an error; other errors stay.
 func TestBulkOfOne(t *testing.T) {
 	f := newFake()
 	var queries []ledger.Query
@@ -272,7 +272,7 @@ func TestBulkOfOne(t *testing.T) {
 	retry := func() (*stintv1.RetryTasksResponse, error) {
 		return stintv1.NewTaskServiceClient(conn).RetryTasks(t.Context(), &stintv1.RetryTasksRequest{Filter: &stintv1.TaskFilter{Queue: "q"}})
 	}
-	for _, gone := range []queue.Reason{queue.TaskNotFound, queue.TaskCompleted, queue.DependencyNotFound} {
+	for _, gone := range []queue.Reason{queue.TaskNotFound, queue.TaskCompleted, queue.DependencyNotFound, queue.BudgetTooLarge} {
 		verdict = &queue.Error{Reason: gone}
 		if reply := must(retry())(t); reply.GetMatched() != 1 || reply.GetChanged() != 0 {
 			t.Errorf("%s: %v", gone, reply)
