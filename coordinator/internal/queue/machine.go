@@ -83,6 +83,7 @@ type Machine struct {
 
 	stirred []*class   // classes that may grant what they could not before
 	turns   []stirred  // room for matchStirred
+	seats   []*line    // room for seatAll
 	wanting []*profile // profiles with new takers
 	idle    []*profile // profiles with takers
 

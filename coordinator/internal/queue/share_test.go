@@ -164,6 +164,47 @@ func TestIdleQueueHasNothingSavedUp(t *testing.T) {
 	}
 }
 
+// TestStuckQueueHoldsNobodyBack: a queue whose READY tasks can't be granted counts for nothing in the
+// turns: beside it, one that comes and goes gets no more than its turns from one that is always full.
+// Seen to fail, with some 99 grants in a row, on turns that count it.
+func TestStuckQueueHoldsNobodyBack(t *testing.T) {
+	for name, stick := range map[string]func(f *floor){
+		"aside": func(f *floor) {
+			f.submit(3, func(s *Spec) { s.Queue, s.MaxCost = "stuck", 9 })
+			f.step(&UpdateQueue{Queue: "stuck", Mask: MaskBudget, Settings: Settings{Budget: Budget{Set: true, Limit: 5, Period: PeriodTotal}}})
+		},
+		"parked": func(f *floor) {
+			f.step(&UpdateQueue{Queue: "stuck", Mask: MaskKeyLimit, Settings: Settings{KeyLimit: 1}})
+			f.submit(3, func(s *Spec) { s.Queue, s.ConcurrencyKey = "stuck", "k" })
+			f.turn()
+			f.held[0] = nil // it runs on
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFloor(t, 1)
+			stick(f)
+			f.submit(900, func(s *Spec) { s.Queue = "full" })
+			for range 200 {
+				f.turn()
+			}
+			burst := f.submit(50, func(s *Spec) { s.Queue = "bursts" })
+			before := len(f.granted)
+			for range 20 {
+				f.turn()
+			}
+			n := 0
+			for _, s := range f.granted[before:] {
+				if s >= burst {
+					n++
+				}
+			}
+			if got := len(f.granted[before:]); got != 20 || n < 9 || n > 11 {
+				t.Errorf("%d of %d grants go to the queue that came", n, got)
+			}
+		})
+	}
+}
+
 // TestSettlesAt is the table of what an attempt costs whose report states nothing.
 func TestSettlesAt(t *testing.T) {
 	const reserved = 9

@@ -42,19 +42,44 @@ func (s *seating) seat(l *line) {
 	}
 }
 
-// seatAll seats the queues that a profile can serve.
+// seatAll seats the queues that may grant something to a profile.
 func (m *Machine) seatAll(p *profile) {
-	s := newSeating()
+	s, lines := newSeating(), m.seats[:0]
 	for i := range p.reach {
-		if l := p.reach[i].line; l.counts.States[Ready] > 0 {
-			s.look(l)
+		if m.serves(&p.reach[i]) {
+			s.look(p.reach[i].line)
+			lines = append(lines, p.reach[i].line)
 		}
 	}
-	for i := range p.reach {
-		if l := p.reach[i].line; l.counts.States[Ready] > 0 {
-			s.seat(l)
+	for _, l := range lines {
+		s.seat(l)
+	}
+	m.seats = lines
+}
+
+// serves tells whether a queue may grant something now of the classes that a profile can run. One
+// whose READY tasks all stand aside, are parked or overdue has nothing to grant to anybody.
+func (m *Machine) serves(r *reach) bool {
+	if !m.open(r.line) {
+		return false
+	}
+	for _, c := range r.classes {
+		if m.front(c) != nil {
+			return true
 		}
 	}
+	r.line.fresh = r.line.fresh || !m.hasFront(r.line)
+	return false
+}
+
+// hasFront tells whether a queue has a task that some agent could be given.
+func (m *Machine) hasFront(l *line) bool {
+	for _, c := range l.classes {
+		if c.runners > 0 && m.front(c) != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // stirred is a class that may grant to somebody who waits, and its place among the others.
@@ -80,13 +105,14 @@ func (a *stirred) less(b *stirred) bool {
 func (m *Machine) matchStirred() {
 	q := m.turns[:0]
 	for _, c := range m.stirred {
-		if c.stirred = false; c.tasks == 0 || c.line.counts.States[Ready] == 0 {
+		if c.stirred = false; c.tasks == 0 || !c.line.fresh {
 			continue
 		}
-		if c.line.fresh {
-			if p := m.idleFor(c); p != nil {
-				m.seatAll(p)
-			}
+		if _, _, ok := m.place(c); !ok {
+			continue
+		}
+		if p := m.idleFor(c); p != nil {
+			m.seatAll(p)
 		}
 	}
 	for _, c := range m.stirred {
