@@ -54,6 +54,11 @@ func TestManyItemsAreNotDecoded(t *testing.T) {
 		{"tasks, and another field", append(long("\x0a", maxRequest-2), "\x78\x01"...), &stintv1.SubmitTasksRequest{}, "FIELD_INVALID"},
 		{"depends_on", inside("\x0a", long("\x2a", maxRequest-9)), &stintv1.SubmitTaskRequest{}, "FIELD_INVALID"},
 		{"requires", inside("\x0a", long("\x82\x01", maxRequest/2-9)), &stintv1.SubmitTaskRequest{}, "FIELD_INVALID"},
+		{"depends_on, and another field", append(inside("\x0a", long("\x2a", maxRequest-11)), "\x78\x01"...), &stintv1.SubmitTaskRequest{}, "FIELD_INVALID"},
+		{"depends_on of a batch, and another field", append(inside("\x0a", long("\x2a", maxRequest-11)), "\x78\x01"...), &stintv1.SubmitTasksRequest{}, "FIELD_INVALID"},
+		{"depends_on, and tasks", append(inside("\x0a", long("\x2a", maxRequest/2)), long("\x0a", maxRequest/2-9)...), &stintv1.SubmitTasksRequest{}, "FIELD_INVALID"},
+		{"depends_on, bit by bit", bytes.Repeat(inside("\x0a", long("\x2a", maxParents)), maxRequest/(maxParents+2)), &stintv1.SubmitTaskRequest{}, "FIELD_INVALID"},
+		{"depends_on of some tasks", bytes.Repeat(inside("\x0a", long("\x2a", 8<<10)), maxRequest/(8<<10+3)), &stintv1.SubmitTasksRequest{}, "FIELD_INVALID"},
 		{"extensions", long("\x0a", maxRequest), &stintv1.ExtendLeasesRequest{}, "FIELD_INVALID"},
 		{"reports", long("\x0a", maxRequest), &stintv1.ReportLeasesRequest{}, "FIELD_INVALID"},
 		{"releases", long("\x0a", maxRequest), &stintv1.ReleaseLeasesRequest{}, "FIELD_INVALID"},
@@ -90,6 +95,23 @@ func TestManyPartsAreNotDecoded(t *testing.T) {
 		if !errors.As(err, &r) || r.reason != stintv1.ErrorReason_ERROR_REASON_SESSION_PROTOCOL {
 			t.Errorf("%x: %v", tag, err)
 		}
+	}
+}
+
+// S5: no field ends the count of those behind it, whatever its type.
+func TestPartsOfAnyTypeAreCounted(t *testing.T) {
+	const varint, fixed64, group, fixed32 = "\x78\x01", "\x7912345678", "\x7b\x7c", "\x7d1234"
+	hello := "\x0a\x04\x32\x00\x32\x00"
+	if n := parts(varint+fixed64+group+fixed32+hello, tagHello); n != 8 {
+		t.Errorf("%d are counted, want 8", n)
+	}
+}
+
+// A field of the number of a list and another type is none of its items, and ends no message.
+func TestOnlyItemsAreCounted(t *testing.T) {
+	sent := bytes.Repeat([]byte("\x28\x01"), smallItem)
+	if got := upTo(sent, taskBounds...); len(got) != len(sent) {
+		t.Errorf("%d bytes are left of %d", len(got), len(sent))
 	}
 }
 
@@ -138,6 +160,9 @@ func TestBoundsAreTheContracts(t *testing.T) {
 				t.Fatal(err)
 			}
 			b, _ := boundOf(m.New().Interface())
+			if _, ok := m.New().Interface().(*stintv1.SubmitTasksRequest); ok {
+				b = bound{submitTasks, maxBatch} // cutTasks has it
+			}
 			check(m.Descriptor(), 100, b) // shorter ones are of enums
 		}
 	}

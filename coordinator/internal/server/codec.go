@@ -61,14 +61,22 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	}
 	switch m := v.(type) {
 	case *stintv1.SubmitTasksRequest:
-		if tasks, ok := readTasks(text(data), maxBatch); ok {
+		s := text(data)
+		if tasks, ok := readTasks(s, maxBatch); ok {
 			m.Tasks = tasks
 			return nil
 		}
+		if len(s) > smallMessage {
+			return proto.Unmarshal(cutTasks([]byte(s), maxBatch), m)
+		}
 	case *stintv1.SubmitTaskRequest:
-		if tasks, ok := readTasks(text(data), 1); ok && len(tasks) == 1 {
+		s := text(data)
+		if tasks, ok := readTasks(s, 1); ok && len(tasks) == 1 {
 			m.Task = tasks[0]
 			return nil
+		}
+		if len(s) > smallMessage {
+			return proto.Unmarshal(cutTasks([]byte(s), 1), m)
 		}
 	case *stintv1.SessionRequest:
 		s := text(data)

@@ -14,6 +14,8 @@ const (
 	maxReply = 2 << 20
 	// smallMessage is what is decoded without a look at how many items are in it.
 	smallMessage = 64 << 10
+	// smallItem is that for a task in one: there may be a thousand.
+	smallItem = 1 << 10
 	// maxRepeat is where an AcquireLeases is cut that repeats an earlier one. It may say a little more
 	// of each lease, as of the time left, and what was in the first answer must be in this one.
 	maxRepeat = 3 << 20

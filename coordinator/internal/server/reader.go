@@ -97,6 +97,7 @@ const (
 
 	tagTasks = uint64(submitTasks)<<3 | tagBytes // SubmitTaskRequest.task has the same
 
+	tagHello     = uint64(requestHello)<<3 | tagBytes
 	tagCredit    = uint64(requestCredit)<<3 | tagVarint
 	tagHeartbeat = uint64(requestHeartbeat)<<3 | tagBytes
 	tagReports   = uint64(requestReports)<<3 | tagBytes
@@ -111,20 +112,37 @@ const (
 	tagReportResult = uint64(reportResult)<<3 | tagBytes
 )
 
+// skip goes past the value of a field. The ends of a group are taken as fields without one.
+func (w *reader) skip(tag uint64) {
+	switch tag & 7 {
+	case tagVarint:
+		w.varint()
+	case tagDouble:
+		w.over(8)
+	case tagBytes:
+		w.bytes()
+	case uint64(protowire.StartGroupType), uint64(protowire.EndGroupType):
+	case uint64(protowire.Fixed32Type):
+		w.over(4)
+	default:
+		w.fail()
+	}
+}
+
+func (w *reader) over(n int) {
+	if len(w.rest) < n {
+		w.fail()
+		return
+	}
+	w.rest = w.rest[n:]
+}
+
 // count gives the number of fields of one tag; the message has been seen to be well formed when
 // they are read.
 func (w reader) count(of uint64) int {
 	n := 0
 	for tag, more := w.next(); more; tag, more = w.next() {
-		switch tag & 7 {
-		case tagBytes:
-			w.bytes()
-		case tagVarint:
-			w.varint()
-		default:
-			w.fail()
-		}
-		if tag == of {
+		if w.skip(tag); tag == of {
 			n++
 		}
 	}
@@ -133,7 +151,10 @@ func (w reader) count(of uint64) int {
 
 // byLibrary decodes a message that stands in another, and takes the place of what was read of it.
 func byLibrary(text string, m proto.Message, bounds ...bound) bool {
-	message := upTo([]byte(text), bounds...)
+	message := []byte(text)
+	if len(bounds) > 0 && len(message) > smallItem {
+		message = upTo(message, bounds...)
+	}
 	return proto.UnmarshalOptions{RecursionLimit: protowire.DefaultRecursionLimit - 1}.Unmarshal(message, m) == nil
 }
 
