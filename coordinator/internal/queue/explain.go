@@ -167,7 +167,8 @@ func lacking(requires []Requirement, met []int) string {
 // mostCounted bounds the READY tasks that are looked at to tell a place among them, or the oldest.
 const mostCounted = 100_000
 
-// leastCounted are looked at in each heap all the same: the first may be of tasks that are gone.
+// leastCounted are looked at in a heap all the same, if so many are left: the first may be of tasks that are
+// gone.
 const leastCounted = 16
 
 // explainPlace tells how many tasks come first.
@@ -190,19 +191,18 @@ func (m *Machine) position(t *task) int32 {
 	own, order := m.fairs[t.fair], heapItem{key: t.order(), serial: uint64(t.serial)}
 	waiting := map[*fairKey]int{}
 	before := 0
-	for _, c := range own.line.classes {
-		c.eachReady(math.MaxInt, func(it heapItem) {
-			if !m.readyHolds(it) {
-				return
-			}
-			f := m.fairs[m.tasks.at(it.handle).fair]
-			if f != own {
-				waiting[f]++
-			} else if it.less(order) {
-				before++
-			}
-		})
-	}
+	own.line.eachReady(&glance{math.MaxInt, math.MaxInt}, func(it heapItem) {
+		o := m.tasks.at(it.handle)
+		if !m.readyHolds(it) {
+			return
+		}
+		f := m.fairs[o.fair]
+		if f != own {
+			waiting[f]++
+		} else if it.less(order) {
+			before++
+		}
+	})
 	ahead := before
 	for f, n := range waiting {
 		ahead += min(n, max(0, own.running+before-f.running))

@@ -33,9 +33,14 @@ const sweepAbove = 64
 // all gives the items, those included that do not hold.
 func (h *heap) all() []heapItem { return h.items[max(h.head, 0):] }
 
-func (h *heap) each(most int, f func(heapItem)) {
+// glance bounds how many items are looked at, of a heap and in all.
+type glance struct{ heap, left int }
+
+func (h *heap) each(g *glance, f func(heapItem)) {
 	all := h.all()
-	for _, it := range all[:min(len(all), most)] {
+	n := min(len(all), g.heap, g.left)
+	g.left -= n
+	for _, it := range all[:n] {
 		f(it)
 	}
 }

@@ -171,20 +171,28 @@ func (m *Machine) front(c *class) *lane {
 	return nil
 }
 
-// each calls f for each item of a lane, those included that do not hold any more; of each heap for no more
-// than most, among them its first.
-func (ln *lane) each(most int, f func(heapItem)) {
-	ln.ready.each(most, f)
+// each calls f for each item of a lane, those included that do not hold any more; of a heap of which it is
+// not for all, its first is among them.
+func (ln *lane) each(g *glance, f func(heapItem)) {
+	ln.ready.each(g, f)
 	for _, h := range ln.parked { // in no order: f must not mind
-		h.each(most, f)
+		if g.left == 0 {
+			return
+		}
+		h.each(g, f)
 	}
 }
 
-// eachReady is each for all lanes of a class.
-func (c *class) eachReady(most int, f func(heapItem)) {
-	c.plain.each(most, f)
-	for _, ln := range c.byFair { // in no order: f must not mind
-		ln.each(most, f)
+// eachReady is each for all lanes of a queue.
+func (l *line) eachReady(g *glance, f func(heapItem)) {
+	for _, c := range l.classes {
+		c.plain.each(g, f)
+		for _, ln := range c.byFair { // in no order: f must not mind
+			if g.left == 0 {
+				return
+			}
+			ln.each(g, f)
+		}
 	}
 }
 

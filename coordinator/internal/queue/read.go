@@ -122,20 +122,18 @@ func (m *Machine) viewLine(l *line, look int) QueueView {
 
 // oldestReady looks at the READY tasks of a queue: the heaps are not in order of age, since priority
 // gives a head start. It reads only the heaps. If there are more than it may look at, it takes those of
-// each heap that come first, and an older one of less priority may be passed over.
+// each heap that come first, until it has looked at so many; an older one may be passed over.
 func (m *Machine) oldestReady(l *line, look int) time.Duration {
-	most := math.MaxInt
+	g := glance{math.MaxInt, math.MaxInt}
 	if l.counts.States[Ready] > int64(look) {
-		most = max(look/l.lanes(), leastCounted)
+		g = glance{max(look/l.lanes(), leastCounted), look}
 	}
 	oldest := int64(m.now)
-	for _, c := range l.classes {
-		c.eachReady(most, func(it heapItem) {
-			if ready := it.key + int64(it.extra)*time.Minute.Microseconds(); ready < oldest && m.readyHolds(it) {
-				oldest = ready
-			}
-		})
-	}
+	l.eachReady(&g, func(it heapItem) {
+		if ready := it.key + int64(it.extra)*time.Minute.Microseconds(); ready < oldest && m.readyHolds(it) {
+			oldest = ready
+		}
+	})
 	return time.Duration(int64(m.now)-oldest) * time.Microsecond
 }
 

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -30,5 +31,35 @@ func TestOldestReadyLooksAtSoMany(t *testing.T) {
 		if got := m.oldestReady(l, look).Truncate(time.Second); got != want {
 			t.Errorf("with a look at %d: %v, want %v", look, got, want)
 		}
+	}
+}
+
+// So many are all that are looked at, in however many heaps they wait.
+func TestReadyTasksInManyHeapsAreLookedAtSoMany(t *testing.T) {
+	m := New(scenarioConfig)
+	m.Step(Input{Now: 1, Commands: []Command{
+		&UpdateQueue{Queue: DefaultQueue, Mask: MaskKeyLimit, Settings: Settings{KeyLimit: 1}},
+	}})
+	var tasks []Spec
+	for i := range 300 {
+		s := benchSpec(i)
+		s.FairnessKey, s.ConcurrencyKey = fmt.Sprint("f", i%3), fmt.Sprint("k", i%50)
+		tasks = append(tasks, s)
+	}
+	if r := reasonOf(t, m, tasks...); r != "" {
+		t.Fatal(r)
+	}
+	m.Step(Input{Now: 2, Commands: []Command{&Acquire{Agent: "me", Max: 50, Length: time.Hour}, &Acquire{Agent: "me", Max: 1, Length: time.Hour}}})
+	l, n := m.lineByName[DefaultQueue], 0
+	parked := 0
+	for _, ln := range l.classes[0].byFair {
+		parked += len(ln.parked)
+	}
+	if parked < 100 {
+		t.Fatalf("%d heaps are parked", parked)
+	}
+	l.eachReady(&glance{heap: leastCounted, left: 100}, func(heapItem) { n++ })
+	if n != 100 {
+		t.Errorf("%d are looked at, want 100", n)
 	}
 }
