@@ -186,14 +186,14 @@ func (m *Machine) explainPlace(t *task) Why {
 
 // position is how many READY tasks of its queue are granted before a task if none ends
 // meanwhile: all of its fairness key that are before it, and of each other key as many as it
-// takes until more of that run.
+// takes until more of that run. Those that stand aside let it pass.
 func (m *Machine) position(t *task) int32 {
 	own, order := m.fairs[t.fair], heapItem{key: t.order(), serial: uint64(t.serial)}
 	waiting := map[*fairKey]int{}
 	before := 0
 	own.line.eachReady(&glance{math.MaxInt, math.MaxInt}, func(it heapItem) {
 		o := m.tasks.at(it.handle)
-		if !m.readyHolds(it) {
+		if !m.readyHolds(it) || m.beyond(o) {
 			return
 		}
 		f := m.fairs[o.fair]
