@@ -8,11 +8,11 @@ const aside = 0
 
 // beyond tells whether a task can't be granted for as long as the budget of its queue is what it is.
 func (m *Machine) beyond(t *task) bool {
-	return m.lineOf(t).settings.Budget.below(m.terms.at(t.terms).maxCost)
+	return m.lineOf(t).settings.Budget.Below(m.terms.at(t.terms).maxCost)
 }
 
-// below tells whether a cost is above the whole of a budget.
-func (b *Budget) below(cost Micros) bool { return b.Set && cost > b.Limit }
+// Below tells whether a cost is above the whole of a budget.
+func (b *Budget) Below(cost Micros) bool { return b.Set && cost > b.Limit }
 
 // setAside parks a task that came up; the next one of its concurrency key comes in its place. Who
 // looks at the lane sees that one next, so that no taker need be sought: a read may get here (D7).

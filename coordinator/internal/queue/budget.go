@@ -91,11 +91,11 @@ func (m *Machine) checkBudgets(tasks []Spec, existed []bool) error {
 		if existed[i] || tasks[i].MaxCost == 0 {
 			continue
 		}
-		if l := m.lineByName[tasks[i].Queue]; l != nil && l.settings.Budget.below(tasks[i].MaxCost) {
+		if l := m.lineByName[tasks[i].Queue]; l != nil && l.settings.Budget.Below(tasks[i].MaxCost) {
 			return &Error{
 				Reason: BudgetTooLarge, Names: []string{l.name}, Field: fmt.Sprintf("tasks[%d].budget.max_usd", i),
 				Detail: fmt.Sprintf("is %s, and the whole budget of the queue is %s; lower it, or raise the queue's limit",
-					tasks[i].MaxCost.usd(), l.settings.Budget.Limit.usd()),
+					tasks[i].MaxCost.USD(), l.settings.Budget.Limit.USD()),
 			}
 		}
 	}
@@ -105,17 +105,18 @@ func (m *Machine) checkBudgets(tasks []Spec, existed []bool) error {
 // checkBudget is checkBudgets for a new run of a task.
 func (m *Machine) checkBudget(s *Spec) error {
 	l := m.lineByName[s.Queue]
-	if l == nil || !l.settings.Budget.below(s.MaxCost) {
+	if l == nil || !l.settings.Budget.Below(s.MaxCost) {
 		return nil
 	}
 	return &Error{
 		Reason: BudgetTooLarge, Names: []string{l.name},
 		Detail: fmt.Sprintf("its max_usd is %s, and the whole budget of the queue is %s; raise the queue's limit, or submit a new task",
-			s.MaxCost.usd(), l.settings.Budget.Limit.usd()),
+			s.MaxCost.USD(), l.settings.Budget.Limit.USD()),
 	}
 }
 
-func (c Micros) usd() string { return strconv.FormatFloat(float64(c)/1e6, 'f', -1, 64) + " USD" }
+// USD shows an amount.
+func (c Micros) USD() string { return strconv.FormatFloat(float64(c)/1e6, 'f', -1, 64) + " USD" }
 
 // headFits is fits for the first task of a queue that any agent can run: one that does not fit
 // holds its queue, so that cheaper tasks don't starve it.

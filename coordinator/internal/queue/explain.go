@@ -91,16 +91,16 @@ func (m *Machine) explainBudget(t *task) []Why {
 	switch {
 	case !b.Set || cost <= left && m.headFits(l):
 		return nil
-	case b.below(cost):
+	case b.Below(cost):
 		return []Why{{Code: ExplainBudget, Message: fmt.Sprintf(
-			"it reserves %s, and the whole budget of queue %s is %s; others pass it until that is raised", cost.usd(), l.name, b.Limit.usd())}}
+			"it reserves %s, and the whole budget of queue %s is %s; others pass it until that is raised", cost.USD(), l.name, b.Limit.USD())}}
 	case cost <= left:
 		return []Why{{Code: ExplainBudget, Until: l.ends, Message: fmt.Sprintf(
-			"a task of queue %s that comes first does not fit what is left of its budget, %s", l.name, left.usd())}}
+			"a task of queue %s that comes first does not fit what is left of its budget, %s", l.name, left.USD())}}
 	}
 	return []Why{{Code: ExplainBudget, Until: l.ends, Message: fmt.Sprintf(
 		"it reserves %s, and of the budget of queue %s, %s, there are %s spent and %s reserved by tasks that run",
-		cost.usd(), l.name, b.Limit.usd(), l.spend.Settled.usd(), l.reserved.usd())}}
+		cost.USD(), l.name, b.Limit.USD(), l.spend.Settled.USD(), l.reserved.USD())}}
 }
 
 func (m *Machine) explainGate(t *task) []Why {

@@ -8,15 +8,18 @@ import (
 	"github.com/stint-dev/stint/coordinator/internal/ledger"
 )
 
-// Check holds a plan against a ledger that somebody leads: which tasks it has already, and
-// whether it has the dependencies that the files lack. A nil ledger has nothing. It changes
-// nothing; faults are told by Err, the error is that of a look-up.
+// Check holds a plan against a ledger that somebody leads: which tasks it has already, whether
+// its queues have budgets for the others, and whether it has the dependencies that the files lack. A
+// nil ledger has nothing. It changes nothing; faults are told by Err, the error is that of a look-up.
 func (p *Plan) Check(ctx context.Context, l ledger.Ledger) error {
 	own := make([]string, len(p.tasks))
 	for i := range p.tasks {
 		own[i] = p.tasks[i].Spec.ID
 	}
 	if err := lookUp(ctx, l, own, func(i int, t *ledger.Task) { p.meet(&p.tasks[i], t) }); err != nil {
+		return err
+	}
+	if err := p.afford(ctx, l); err != nil {
 		return err
 	}
 	others := make([]string, 0, len(p.missing))

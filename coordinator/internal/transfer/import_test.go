@@ -221,6 +221,43 @@ func TestDependencyMayStandInTheLedger(t *testing.T) {
 	}
 }
 
+// A dry run tells of it too. What has ended, and what is there already, is not granted any more.
+func TestTaskAboveTheBudgetOfItsQueueIsAFault(t *testing.T) {
+	l := memledger.New()
+	led(t, l, func() {
+		out := queue.New(queue.Config{LeaseTTL: writerTTL, MaxLive: 9}).Step(queue.Input{Now: 1, Commands: []queue.Command{&queue.UpdateQueue{
+			Queue: queue.DefaultQueue, Mask: queue.MaskBudget, Settings: queue.Settings{Budget: queue.Budget{Set: true, Limit: 200_000}},
+		}}})
+		wait, err := l.Commit(out.Batch)
+		if err == nil {
+			err = wait()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	file := filepath.Join(t.TempDir(), "queue.json")
+	text := `{"tasks": [
+ {"id": "cheap", "prompt": "One", "max_budget": 0.2},
+ {"id": "done", "prompt": "Two", "max_budget": 9, "status": "completed"},
+ {"id": "dear", "prompt": "Three", "max_budget": 0.25}
+]}`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := Load(t.Context(), []string{file}, admission(t), noon)
+	led(t, l, func() {
+		if err := p.Check(t.Context(), l); err != nil {
+			t.Fatal(err)
+		}
+	})
+	want := file + `:4:2: tasks[2].max_budget is 0.25 USD, and the whole budget of queue "default" is 0.2 USD: lower it, or raise the queue's limit`
+	var f *Faults
+	if err := p.Err(); !errors.As(err, &f) || len(f.List) != 1 || f.List[0].String() != want {
+		t.Errorf("error %v, want\n%s", err, want)
+	}
+}
+
 func TestFaultsAreBoundedAndCounted(t *testing.T) {
 	r := newReading()
 	r.source("log.jsonl", strings.NewReader(strings.Repeat("[]\n", maxFaults+7)))
