@@ -39,7 +39,7 @@ func (p *prompt) RecvMsg(m any) error {
 		return err
 	case <-late.C:
 		return refuse(stintv1.ErrorReason_ERROR_REASON_SESSION_TOO_SLOW,
-			"nothing was said within %v; send the first message as the stream opens", handshake)
+			"the first message has not come whole within %v; send it as the stream opens, and what is large later", handshake)
 	case <-p.stopping:
 		return engine.ErrStopping
 	}

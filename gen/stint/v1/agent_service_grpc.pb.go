@@ -120,9 +120,10 @@ type AgentServiceClient interface {
 	// ignored, a lease end reason that is not known taken as UNKNOWN.
 	//
 	// Opening. The first message carries `hello`, and a `heartbeat` that lists all leases held; without it
-	// nothing is held. It may carry all other parts too. The coordinator answers `welcome` with the ledger,
-	// the time that a lease lives without being extended (lease_ttl) and the interval of heartbeats, a third
-	// of it. Both may differ at each welcome. Leases that the coordinator has granted, that were never
+	// nothing is held. It may carry all other parts too, but has to arrive whole within 10 s of the opening:
+	// large reports are better sent after the welcome. The coordinator answers `welcome` with the ledger, the
+	// time that a lease lives without being extended (lease_ttl) and the interval of heartbeats, a third of
+	// it. Both may differ at each welcome. Leases that the coordinator has granted, that were never
 	// confirmed, and that this first heartbeat does not name go back at once. Those that it names and that
 	// are no longer held come as `cancels`. A hello that is missing in the first message or repeated later
 	// ends the stream with SESSION_PROTOCOL. The parts of a message are taken in the order hello, reports,
@@ -195,8 +196,8 @@ type AgentServiceClient interface {
 	//
 	// Sizes. A message is at most 4 MiB; more reports go into several messages. What the coordinator sends is
 	// at most 2 MiB, or one lease if that alone is more. Both sides keep reading while they write: an agent
-	// that does not read is cut with SESSION_TOO_SLOW, and so is a stream whose first message does not come
-	// within 10 s. A message that has more parts than lease ids have room in it ends the stream with
+	// that does not read is cut with SESSION_TOO_SLOW, and so is a stream whose first message has not come
+	// whole within 10 s. A message that has more parts than lease ids have room in it ends the stream with
 	// SESSION_PROTOCOL. A proxy may answer gRPC keepalive by itself, so only heartbeat_ack shows that the
 	// coordinator is there.
 	//
@@ -421,9 +422,10 @@ type AgentServiceServer interface {
 	// ignored, a lease end reason that is not known taken as UNKNOWN.
 	//
 	// Opening. The first message carries `hello`, and a `heartbeat` that lists all leases held; without it
-	// nothing is held. It may carry all other parts too. The coordinator answers `welcome` with the ledger,
-	// the time that a lease lives without being extended (lease_ttl) and the interval of heartbeats, a third
-	// of it. Both may differ at each welcome. Leases that the coordinator has granted, that were never
+	// nothing is held. It may carry all other parts too, but has to arrive whole within 10 s of the opening:
+	// large reports are better sent after the welcome. The coordinator answers `welcome` with the ledger, the
+	// time that a lease lives without being extended (lease_ttl) and the interval of heartbeats, a third of
+	// it. Both may differ at each welcome. Leases that the coordinator has granted, that were never
 	// confirmed, and that this first heartbeat does not name go back at once. Those that it names and that
 	// are no longer held come as `cancels`. A hello that is missing in the first message or repeated later
 	// ends the stream with SESSION_PROTOCOL. The parts of a message are taken in the order hello, reports,
@@ -496,8 +498,8 @@ type AgentServiceServer interface {
 	//
 	// Sizes. A message is at most 4 MiB; more reports go into several messages. What the coordinator sends is
 	// at most 2 MiB, or one lease if that alone is more. Both sides keep reading while they write: an agent
-	// that does not read is cut with SESSION_TOO_SLOW, and so is a stream whose first message does not come
-	// within 10 s. A message that has more parts than lease ids have room in it ends the stream with
+	// that does not read is cut with SESSION_TOO_SLOW, and so is a stream whose first message has not come
+	// whole within 10 s. A message that has more parts than lease ids have room in it ends the stream with
 	// SESSION_PROTOCOL. A proxy may answer gRPC keepalive by itself, so only heartbeat_ack shows that the
 	// coordinator is there.
 	//
