@@ -19,8 +19,9 @@
 //     stint.dev, and a reason of the contract. Only UNAVAILABLE or RetryInfo means "repeat".
 //     The text of an unexpected error goes to the log and never to the caller.
 //   - Sizes are checked before what they protect is built (S5): 8 MiB by the transport, 4 MiB a
-//     request, 512 KiB a task's text, 1 MiB a result. Replies and stream messages are cut at
-//     2 MiB or one item.
+//     request, 512 KiB a task's text, 1 MiB a result. Lists are cut before they are decoded; values
+//     of any shape, as in parameters, are not, and grow with the size of their message. Replies and
+//     stream messages are cut at 2 MiB or one item, a repeat of AcquireLeases at 3 MiB.
 //   - On a stream the goroutine that reads and the one that writes never wait for each other. A
 //     peer that does not read is cut, and told from where to go on.
 //   - Nothing is answered that the engine has not released (D3): this package keeps no copies.

@@ -34,7 +34,9 @@
 // Format 2 has added to format 1 (limits, money, keys, requirements) and changed nothing that was
 // there: a record of format 1 is one of format 2 that says nothing of these. Up to format 2 specs
 // lay under their ids and there was no index: DecodeOldSpec reads them, for a ledger to convert. The index of
-// format 3 had no generations; a ledger makes it anew from the specs.
+// format 3 had no generations; a ledger makes it anew from the specs. Format 4 has gained a flag of a queue on
+// the way (queueSince), which is there only after the period of a budget was changed in the middle of one. A
+// program from before it takes such a queue for unreadable and refuses to serve; it loses nothing.
 //
 // # What is always true
 //

@@ -9,10 +9,10 @@ import (
 
 const (
 	queuePaused   = 1 << iota
-	queueSettings // since format 2, as all below
+	queueSettings // since format 2, as the next two
 	queueVersion
 	queueSpend
-	queueSince // of the spend
+	queueSince // of the spend; came while the format was 4
 	queueKnown = 1<<iota - 1
 )
 
