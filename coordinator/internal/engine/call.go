@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"sync"
 
 	"github.com/stint-dev/stint/coordinator/internal/queue"
 )
@@ -77,15 +78,51 @@ func (e *Engine) enqueue(ctx context.Context, c *call) error {
 	}
 }
 
-// tell hands a command in whose answer nobody waits for. It is lost only if the engine stops. It does not
-// wait for room in the backlog: whoever leaves must get on while the loop is stuck at the disk.
+// tell hands a command in whose answer nobody waits for, in the order of such. It is lost only if the engine
+// stops. It does not wait for room in the backlog: whoever leaves must get on while the loop is stuck at the
+// disk.
 func (e *Engine) tell(cmd queue.Command) {
 	c := &call{cmd: cmd, then: func() {}}
-	select {
-	case e.calls <- c:
-	default:
-		go e.post(c)
+	e.untold.Lock()
+	defer e.untold.Unlock()
+	if len(e.untold.calls) == 0 {
+		select {
+		case e.calls <- c:
+			return
+		default:
+			go e.postUntold()
+		}
 	}
+	e.untold.calls = append(e.untold.calls, c)
+}
+
+// untold is what is to be told and found no room in the backlog.
+type untold struct {
+	sync.Mutex
+	calls []*call // the first stays until it is posted
+}
+
+func (e *Engine) postUntold() {
+	for c := e.untold.first(); c != nil; c = e.untold.next() {
+		e.post(c)
+	}
+}
+
+func (u *untold) first() *call {
+	u.Lock()
+	defer u.Unlock()
+	return u.calls[0]
+}
+
+// next takes the first out; nil: there is no other.
+func (u *untold) next() *call {
+	u.Lock()
+	defer u.Unlock()
+	u.calls[0] = nil
+	if u.calls = u.calls[1:]; len(u.calls) == 0 {
+		return nil
+	}
+	return u.calls[0]
 }
 
 // post is enqueue for those that have no context to give up by.

@@ -50,6 +50,7 @@ type Engine struct {
 	retries  retries
 	streams  streams
 	lull     lull
+	untold   untold
 	told     []*Stream // by the turn that leaves; of the releaser
 	waiters  waiters
 	history  history

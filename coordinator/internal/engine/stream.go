@@ -176,14 +176,22 @@ func (s *Stream) Poll(ctx context.Context) (Out, bool, error) {
 	return out, !out.empty(), nil
 }
 
-// Close ends the stream. It may be called more than once.
+// Close ends the stream. It does not block, and may be called more than once.
 func (s *Stream) Close() {
 	s.close.Do(func() {
 		s.engine.lull.resize(s.engine.streams.forget(s.id))
 		s.outbox.end(ErrStopping)
-		s.overtake()
-		s.engine.tell(&queue.Disconnect{Stream: s.id})
+		if s.lulled.Load() {
+			go s.end() // there may be no room for what is held
+		} else {
+			s.end()
+		}
 	})
+}
+
+func (s *Stream) end() {
+	s.overtake()
+	s.engine.tell(&queue.Disconnect{Stream: s.id})
 }
 
 // call translates a message. The answer goes to the outbox.
