@@ -60,6 +60,23 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
+// Of a large submit that keeps the rules nothing is left out, in however many parts it comes.
+func TestLargeSubmitsAreDecodedWhole(t *testing.T) {
+	batch := &stintv1.SubmitTasksRequest{}
+	for range maxBatch {
+		task := otherTask()
+		task.Instruction, task.DependsOn = strings.Repeat("x", 2*smallItem), make([]string, maxParents)
+		batch.Tasks = append(batch.Tasks, task)
+	}
+	unknown := "\x7b\x08\x01\x7c\x7d1234\x08\x01"
+	decoded(t, append(wire(t, batch), unknown...), &stintv1.SubmitTasksRequest{}, &stintv1.SubmitTasksRequest{})
+	parts := wire(t, &stintv1.SubmitTasksRequest{Tasks: []*stintv1.Task{
+		{Instruction: strings.Repeat("x", smallMessage), DependsOn: make([]string, maxParents/2)},
+		{Requires: make([]string, maxRequires)}, {DependsOn: make([]string, maxParents/2)}, otherTask(),
+	}})
+	decoded(t, append(parts, unknown...), &stintv1.SubmitTaskRequest{}, &stintv1.SubmitTaskRequest{})
+}
+
 func plainTask() *stintv1.Task {
 	return &stintv1.Task{
 		Id: "a", Queue: "q", Instruction: "Wüte nicht.", DependsOn: []string{"b", "c"}, Priority: -7,
