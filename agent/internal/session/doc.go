@@ -8,7 +8,8 @@
 //   - Credit is how many leases the coordinator may grant in all since its welcome: those it has granted plus the slots
 //     that are free now.
 //   - Trouble: the API could not be reached, or refused the agent itself. Until a call succeeds one slot at a time is
-//     offered, after ever longer waits: a broken agent must not eat the queue.
+//     offered, after ever longer waits, and what comes for earlier credit goes back unstarted: a broken agent must not
+//     eat the queue.
 //
 // # How it works
 //

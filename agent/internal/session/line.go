@@ -32,7 +32,7 @@ const (
 var (
 	errNoWelcome = errors.New("session: no welcome in time")
 	errUnwelcome = errors.New("session: the first message was no welcome")
-	errNoAck     = errors.New("session: heartbeats are not acknowledged")
+	errNoAck     = errors.New("session: neither heartbeats nor reports are acknowledged")
 	errSlept     = errors.New("session: the machine slept for longer than a lease lives")
 	errOverflow  = errors.New("session: the stream takes no messages")
 )
